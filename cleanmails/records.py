@@ -1,0 +1,331 @@
+"""The nouns, and the values that cross rooms. Frozen, without behaviour beyond what a value says of itself."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class CampaignStatus(StrEnum):
+    """Where a campaign stands."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+
+
+class Trigger(StrEnum):
+    """What the last mail must have met with for a step to be sent."""
+
+    ALWAYS = "always"
+    ON_OPEN = "on_open"
+    ON_CLICK = "on_click"
+    NOT_OPENED = "not_opened"
+
+
+class OnSenderLoss(StrEnum):
+    """What follow-ups do when their sender is gone for good."""
+
+    WAIT = "wait"
+    REASSIGN = "reassign"
+
+
+class MissingField(StrEnum):
+    """What a mail does about a field that the lead lacks and that has no fallback."""
+
+    HOLD = "hold"
+    BLANK = "blank"
+
+
+class WalkState(StrEnum):
+    """Where a campaign lead stands. `waiting`: due at a time; `in_flight`: a delivery of it is on its way."""
+
+    WAITING = "waiting"
+    IN_FLIGHT = "in_flight"
+    HELD = "held"
+    ENDED = "ended"
+
+
+class WalkOutcome(StrEnum):
+    """How a campaign lead's walk ended."""
+
+    FINISHED = "finished"
+    REPLIED = "replied"
+    BOUNCED = "bounced"
+    UNSUBSCRIBED = "unsubscribed"
+    SUPPRESSED = "suppressed"
+    INVALID = "invalid"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery (one step to one lead) stands in the ledger. See ARCHITECTURE, "The ledger"."""
+
+    PLANNED = "planned"
+    RENDERED = "rendered"
+    SENDING = "sending"
+    SENT = "sent"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    BOUNCED = "bounced"
+    SKIPPED = "skipped"
+    HELD = "held"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class SenderStatus(StrEnum):
+    """Whether a mailbox may send. `paused` is a person's word; `restricted` ours, until it is tested again."""
+
+    READY = "ready"
+    WARMUP = "warmup"
+    PAUSED = "paused"
+    RESTRICTED = "restricted"
+
+
+class DomainStatus(StrEnum):
+    """What DNS says of a sending domain."""
+
+    PENDING = "pending"
+    VERIFIED = "verified"
+    FAULTY = "faulty"
+
+
+class LeadStatus(StrEnum):
+    """Whether a person may be mailed at all."""
+
+    ACTIVE = "active"
+    UNSUBSCRIBED = "unsubscribed"
+    BOUNCED = "bounced"
+
+
+class Validation(StrEnum):
+    """What is known of an address."""
+
+    PENDING = "pending"
+    VALID = "valid"
+    INVALID = "invalid"
+    CATCHALL = "catchall"
+    DISPOSABLE = "disposable"
+    ROLE = "role"
+
+
+class FailureClass(StrEnum):
+    """Whose fault a refused mail is (RFC 3463 and reply text, `rules/outcome.py`)."""
+
+    RECIPIENT_BAD = "recipient_bad"
+    SOFT = "soft"
+    GREYLISTED = "greylisted"
+    POLICY = "policy"
+    AUTHENTICATION = "authentication"
+    CONNECTION = "connection"
+
+
+class Security(StrEnum):
+    """How a connection to a mail server is protected."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    PLAIN = "plain"
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """A sending window. `days` with Sunday = 0; `start` and `end` are minutes since midnight of the wall clock, `end` exclusive, up to 1440.
+
+    `start` after `end` is an overnight window that belongs to the day on which it starts.
+    """
+
+    days: frozenset[int]
+    start: int
+    end: int
+    timezone: str
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One mail of a sequence. No subject: the mail continues the thread."""
+
+    position: int
+    subjects: tuple[str, ...]
+    body: str
+    wait_days: int = 0
+    wait_hours: int = 0
+    trigger: Trigger = Trigger.ALWAYS
+
+
+class Stage(StrEnum):
+    """How far an SMTP attempt came. Up to `body` nothing can have been accepted; from `dot` on only the answer tells."""
+
+    CONNECT = "connect"
+    GREETING = "greeting"
+    TLS = "tls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    BODY = "body"
+    DOT = "dot"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What an SMTP attempt met with: a reply of the server (`code`, `enhanced`, `text`), or `code` None and what broke in `text`.
+
+    `stage` is the last stage entered. Accepted means stage `dot` and a 2xx code; `unknown` means stage `dot` and no code.
+    """
+
+    stage: Stage
+    code: int | None
+    enhanced: str | None
+    text: str
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the server took the responsibility for the mail (RFC 5321, 4.2.5)."""
+        return self.stage is Stage.DOT and self.code is not None and 200 <= self.code < 300
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the mail may or may not have been accepted (RFC 1047): never to be sent again by itself."""
+        return self.stage is Stage.DOT and self.code is None
+
+
+class CampaignView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the planner knows of a campaign. `sent` and `bounced` (hard) count since launch or the last resume; `new_today` first mails since the zone's midnight."""
+
+    id: int
+    workspace_id: int
+    name: str
+    status: CampaignStatus
+    launch_at: datetime | None
+    schedule: Schedule | None
+    steps: tuple[Step, ...]
+    sender_ids: frozenset[int]
+    track_opens: bool = False
+    track_clicks: bool = False
+    on_sender_loss: OnSenderLoss = OnSenderLoss.WAIT
+    max_new_leads_per_day: int | None = None
+    new_today: int = 0
+    sent: int = 0
+    bounced: int = 0
+    pause_reason: str | None = None
+
+
+class SenderView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the planner knows of a sender. `used_today` counts the UTC day, whatever is on its way included; gaps in seconds.
+
+    `free_at` is when its gap is over, `in_pipe` how many of its mails are planned and not settled. `gone` means deleted, or taken from the campaign for good.
+    """
+
+    id: int
+    workspace_id: int
+    address: str
+    status: SenderStatus
+    health: int
+    daily_limit: int
+    used_today: int
+    in_pipe: int
+    min_gap: int
+    max_gap: int
+    free_at: datetime | None
+    cooldown_until: datetime | None
+    domain_status: DomainStatus | None
+    gone: bool = False
+
+    @property
+    def domain(self) -> str:
+        """The part after the @, lower case."""
+        return self.address.rpartition("@")[2].lower()
+
+
+class WalkView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the planner knows of a campaign lead.
+
+    `step` is the position of the next step, `settled_at` when the step before it settled (None before the first). `attempt` counts what was
+    tried of this step. `mailed` says whether any mail of this campaign was really sent to the lead; `opened_at` and `clicked_at` are the first
+    human open and click of the last one that was. `stopped` is the reason why the lead may not be mailed (`unsubscribed`, `suppressed`, `invalid`), if any.
+    """
+
+    campaign_id: int
+    lead_id: int
+    email: str
+    provider: str
+    state: WalkState
+    step: int
+    due_at: datetime | None
+    settled_at: datetime | None
+    sender_id: int | None
+    attempt: int = 0
+    mailed: bool = False
+    opened_at: datetime | None = None
+    clicked_at: datetime | None = None
+    stopped: str | None = None
+    outcome: WalkOutcome | None = None
+    hold_reason: str | None = None
+
+    @property
+    def domain(self) -> str:
+        """The recipient's domain, lower case."""
+        return self.email.rpartition("@")[2].lower()
+
+
+class ProviderView(msgspec.Struct, frozen=True):
+    """A recipient provider: how many mails a second it is given, and how many are on their way."""
+
+    name: str
+    rate: float
+    in_pipe: int
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one round of planning decides on. `walks` come oldest first within follow-ups and first mails of each campaign."""
+
+    now: datetime
+    campaigns: dict[int, CampaignView]
+    senders: dict[int, SenderView]
+    providers: dict[str, ProviderView]
+    walks: tuple[WalkView, ...]
+
+
+class Planned(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The step goes out now, by this sender, and not after `not_after` (the window's end, or None)."""
+
+    campaign_id: int
+    lead_id: int
+    step: int
+    sender_id: int
+    provider: str
+    not_after: datetime | None
+
+
+class Skipped(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The step is not sent, for good, and the walk moves on: to `next_step` due at `due_at`, or to its end."""
+
+    campaign_id: int
+    lead_id: int
+    step: int
+    reason: str
+    next_step: int | None
+    due_at: datetime | None
+
+
+class Waits(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The step cannot go now: which gate is shut, and when it opens, if that is known. `due_at` moves the walk out of the way until then."""
+
+    campaign_id: int
+    lead_id: int
+    step: int
+    reason: str
+    until: datetime | None
+    due_at: datetime | None = None
+
+
+class Ends(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The walk is over without a mail."""
+
+    campaign_id: int
+    lead_id: int
+    outcome: WalkOutcome
+
+
+Decision = Planned | Skipped | Waits | Ends
