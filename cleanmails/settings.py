@@ -1,0 +1,300 @@
+"""The settings: one frozen struct, read once at the door from the environment. A wrong value stops the start.
+
+`VARIABLES` is the one table behind `load`, the command `cleanmails settings` and the table of the README.
+"""
+
+import base64
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from cleanmails.errors import SettingsError
+
+DEVELOPMENT_KEY: Final = b"cleanmails-development-only-key!"
+"""Known to everybody who reads this file: good for trying things out on one machine, refused everywhere else."""
+
+PROVIDER_RATES: Final[Mapping[str, float]] = {
+    "google": 2.0,
+    "microsoft": 2.0,
+    "yahoo": 2.0,
+    "icloud": 2.0,
+    "proton": 1.0,
+    "other": 5.0,
+}
+"""Mails a second to each recipient provider, all workers together; `other` is per domain."""
+
+
+class Servers(msgspec.Struct, frozen=True):
+    """Where Postgres and Redis are, once both are known."""
+
+    database_url: str
+    redis_url: str
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that may differ between two installations. What each field means stands in `VARIABLES`."""
+
+    environment: Literal["development", "production"]
+    database_url: str | None
+    redis_url: str | None
+    secret_key: bytes
+    public_url: str
+    host: str
+    port: int
+    dns_servers: tuple[tuple[str, int], ...]
+    ca_file: Path | None
+    state_dir: Path
+    log_format: Literal["json", "console"]
+    provider_rates: dict[str, float]
+    bounce_limit_percent: float
+    bounce_min_sent: int
+    send_threads: int
+    allow_private_hosts: bool
+    worker_lease_seconds: float
+
+    def __repr__(self) -> str:
+        """Nothing secret: the URLs of the servers may hold passwords, and the key is the key."""
+        return f"Settings({self.environment}, {self.public_url})"
+
+    def servers(self) -> Servers:
+        """Both servers' URLs, for a process that cannot do without; SettingsError names what is missing."""
+        missing = [
+            name for name, url in (("DATABASE_URL", self.database_url), ("REDIS_URL", self.redis_url)) if not url
+        ]
+        if self.database_url is None or self.redis_url is None:
+            raise SettingsError("\n".join(f"{name} must be set: this process uses that server." for name in missing))
+        return Servers(self.database_url, self.redis_url)
+
+
+class Variable(msgspec.Struct, frozen=True):
+    """A variable of the environment. `default` is text, as it would be set; `read` turns text into the field's value.
+
+    `read` raises ValueError with what the value must be. A default in brackets is worked out in `load`.
+    """
+
+    name: str
+    field: str
+    default: str
+    meaning: str
+    read: Callable[[str], Any] = str
+    secret: bool = False
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """The settings out of an environment. An empty value counts as not set. SettingsError holds one sentence per fault, one a line."""
+    faults: list[str] = []
+    given: dict[str, Any] = {}
+    for variable in VARIABLES:
+        text = environ.get(variable.name, "").strip()
+        if text or not variable.default.startswith("("):
+            try:
+                given[variable.name] = variable.read(text or variable.default)
+            except ValueError as error:
+                seen = "" if variable.secret else f", not {text!r}"
+                faults.append(f"{variable.name} {error}{seen}.")
+    faults += [fault for fault in _contradictions(given) if not _names_any(fault, faults)]
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return _settle(given)
+
+
+def table() -> str:
+    """All variables as a Markdown table, as the README shows it."""
+    rows = [
+        f"| `{v.name}` | {v.default if v.default.startswith('(') else f'`{v.default}`'} | {v.meaning} |"
+        for v in VARIABLES
+    ]
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
+
+
+def _settle(given: Mapping[str, Any]) -> Settings:
+    """Work out the defaults that depend on other settings."""
+    values: dict[str, Any] = {variable.field: given.get(variable.name) for variable in VARIABLES if variable.field}
+    values["secret_key"] = _key(given) or DEVELOPMENT_KEY
+    values["public_url"] = values["public_url"] or f"http://127.0.0.1:{values['port']}"
+    values["dns_servers"] = values["dns_servers"] or ()
+    if values["allow_private_hosts"] is None:
+        values["allow_private_hosts"] = values["environment"] == "development"
+    return Settings(**values)
+
+
+def _contradictions(given: Mapping[str, Any]) -> list[str]:
+    """What is wrong with values that are each right by themselves."""
+    production = given.get("CLEANMAILS_ENV") == "production"
+    url = given.get("CLEANMAILS_URL")
+    url_host = urlsplit(url).hostname if url else "localhost"
+    reachable = not _is_loopback(given["CLEANMAILS_HOST"]) or not _is_loopback(url_host)
+    rules = [
+        (
+            "CLEANMAILS_SECRET_KEY" in given and "CLEANMAILS_SECRET_KEY_FILE" in given,
+            "CLEANMAILS_SECRET_KEY and CLEANMAILS_SECRET_KEY_FILE are both set; set one of them.",
+        ),
+        (
+            (production or reachable) and _key(given) in {None, DEVELOPMENT_KEY},
+            "CLEANMAILS_SECRET_KEY must be set, and not to the development key, unless nobody but this machine reaches it.",
+        ),
+        (
+            production and url is None,
+            "CLEANMAILS_URL must be set in production: every mail links to it.",
+        ),
+        (
+            production and url is not None and url.startswith("http:") and not _is_loopback(url_host),
+            "CLEANMAILS_URL must start with https:// in production: sessions and unsubscribe links travel over it.",
+        ),
+    ]
+    return [sentence for broken, sentence in rules if broken]
+
+
+def _names_any(contradiction: str, faults: list[str]) -> bool:
+    """Whether a variable that a contradiction begins with is already said to be wrong."""
+    return any(fault.startswith(contradiction.partition(" ")[0]) for fault in faults)
+
+
+def _key(given: Mapping[str, Any]) -> bytes | None:
+    key: bytes | None = given.get("CLEANMAILS_SECRET_KEY") or given.get("CLEANMAILS_SECRET_KEY_FILE")
+    return key
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a name or an address can only be reached from this machine (RFC 6761, 6.3 for the name)."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be {' or '.join(words)}")
+        return text
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _decimal(low: float, high: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return value
+
+    return read
+
+
+def _truth(text: str) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if text.lower() not in words:
+        raise ValueError("must be true or false")
+    return words[text.lower()]
+
+
+def _url_of(*schemes: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.partition("://")[0] not in schemes or "://" not in text:
+            raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return text
+
+    return read
+
+
+def _public_url(text: str) -> str:
+    match = re.fullmatch(r"(https?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?)/?", text)
+    if not match:
+        raise ValueError("must be a URL like https://mail.example.com, without a path")
+    return match[1]
+
+
+def _secret_key(text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text) if len(text) == 64 else base64.b64decode(text.rstrip("=") + "=", b"-_", validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ValueError("must be 32 bytes written as 64 hexadecimal digits or as base64url")
+    return key
+
+
+def _secret_key_file(text: str) -> bytes:
+    content = _file(text).read_text(encoding="ascii", errors="replace")
+    try:
+        return _secret_key(content.strip())
+    except ValueError as error:
+        raise ValueError(f"must name a file that holds the key, which {error}") from error
+
+
+def _file(text: str) -> Path:
+    try:
+        Path(text).open("rb").close()
+    except OSError as error:
+        raise ValueError(f"must name a file that can be read ({error.strerror})") from error
+    return Path(text)
+
+
+def _dns_servers(text: str) -> tuple[tuple[str, int], ...]:
+    return tuple(_address(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _address(text: str) -> tuple[str, int]:
+    """An IP address and a port: `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`."""
+    try:
+        return str(ipaddress.ip_address(text)), 53
+    except ValueError:
+        host, _, port = text.rpartition(":")
+    try:
+        return str(ipaddress.ip_address(host.strip("[]"))), _whole(1, 65535)(port)
+    except ValueError as error:
+        raise ValueError("must be a list of IP addresses, each with or without a port, like 192.0.2.1:53") from error
+
+
+def _provider_rates(text: str) -> dict[str, float]:
+    rates = dict(PROVIDER_RATES)
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, rate = (word.strip() for word in part.partition("="))
+        if name not in rates:
+            raise ValueError(f"must name the providers {', '.join(rates)}, each as name=rate")
+        try:
+            rates[name] = _decimal(0.001, 10_000)(rate)
+        except ValueError as error:
+            raise ValueError(f"must give {name} a rate that is a number from 0.001 to 10000") from error
+    return rates
+
+
+VARIABLES: Final = (
+    Variable("CLEANMAILS_ENV", "environment", "development", "`development` or `production`; production refuses what is only good for trying out", _one_of("development", "production")),
+    Variable("DATABASE_URL", "database_url", "(none)", "the Postgres database, 15 or later", _url_of("postgresql", "postgres"), secret=True),
+    Variable("REDIS_URL", "redis_url", "(none)", "the Redis or Valkey server, 6 or later", _url_of("redis", "rediss", "unix"), secret=True),
+    Variable("CLEANMAILS_SECRET_KEY", "", "(a well-known key, on one machine only)", "32 bytes, hexadecimal or base64url; seals stored credentials and signs links: keep it as safe as the database, and apart from it", _secret_key, secret=True),
+    Variable("CLEANMAILS_SECRET_KEY_FILE", "", "(none)", "a file that holds the secret key, in place of `CLEANMAILS_SECRET_KEY`", _secret_key_file),
+    Variable("CLEANMAILS_URL", "public_url", "(`http://127.0.0.1:PORT`)", "where recipients and people reach this installation: https and required in production", _public_url),
+    Variable("CLEANMAILS_HOST", "host", "127.0.0.1", "the address that the web process listens on"),
+    Variable("PORT", "port", "8000", "the port that the web process listens on", _whole(1, 65535)),
+    Variable("CLEANMAILS_DNS_SERVERS", "dns_servers", "(the system's)", "DNS servers to ask: IP addresses with or without a port, separated by commas", _dns_servers),
+    Variable("CLEANMAILS_CA_FILE", "ca_file", "(none)", "certificates (PEM) trusted for SMTP and IMAP beside the system's", _file),
+    Variable("CLEANMAILS_STATE_DIR", "state_dir", ".state", "the folder for what must survive a process: the journals of send workers, and the servers that `up` starts", Path),
+    Variable("CLEANMAILS_LOG", "log_format", "json", "`json` (a line an event) or `console` (for eyes)", _one_of("json", "console")),
+    Variable("CLEANMAILS_PROVIDER_RATES", "provider_rates", ",".join(f"{name}={rate:g}" for name, rate in PROVIDER_RATES.items()), "mails a second to each recipient provider, all workers together (`other`: to each domain); what is left out keeps its default", _provider_rates),
+    Variable("CLEANMAILS_BOUNCE_LIMIT_PERCENT", "bounce_limit_percent", "5", "a campaign pauses itself when more than this share of its mails bounced hard", _decimal(0.1, 100)),
+    Variable("CLEANMAILS_BOUNCE_MIN_SENT", "bounce_min_sent", "20", "and at least this many were sent", _whole(1, 1_000_000)),
+    Variable("CLEANMAILS_SEND_THREADS", "send_threads", "8", "threads, and so SMTP connections at once, of a send worker", _whole(1, 64)),
+    Variable("CLEANMAILS_ALLOW_PRIVATE_HOSTS", "allow_private_hosts", "(true in development, false in production)", "whether mail servers and webhooks may have private or loopback addresses", _truth),
+    Variable("CLEANMAILS_WORKER_LEASE_SECONDS", "worker_lease_seconds", "8", "a worker that was silent for so long counts as dead, and its work is taken up by others", _decimal(1, 600)),
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""The vault: credentials sealed at rest, and one key per purpose, all out of the one secret key of the settings.
+
+A sealed value is `version (1) | key id (1) | nonce (12) | AES-256-GCM ciphertext and tag`. It is bound to its record: what is
+sealed for `sender:7:smtp_password` does not open for sender 8, so that a row copied in the database gains nothing.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from cleanmails.errors import CleanmailsError
+from cleanmails.settings import Settings
+
+_VERSION: Final = 1
+_NONCE: Final = 12
+_HEAD: Final = 2 + _NONCE
+
+
+class SealError(CleanmailsError):
+    """A sealed value does not open: another key, another record, or not what was written."""
+
+    code = "sealed"
+
+
+class Vault:
+    """Seals and opens with AES-256-GCM. `keys` are 32 bytes each, by id (0-255); `current` seals, all of them open."""
+
+    def __init__(self, keys: Mapping[int, bytes], current: int) -> None:
+        if any(len(key) != 32 or not 0 <= number <= 255 for number, key in keys.items()):
+            raise ValueError("a key is 32 bytes, its id 0-255")
+        self._keys = dict(keys)
+        self._current = current
+        self._ciphers = {number: AESGCM(_subkey(key, "vault")) for number, key in keys.items()}
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The vault of this installation."""
+        return cls({1: settings.secret_key}, current=1)
+
+    def seal(self, plain: bytes, bound_to: str) -> bytes:
+        """Encrypt `plain` for the record and field that `bound_to` names. Twice the same gives different bytes."""
+        head = bytes([_VERSION, self._current])
+        nonce = os.urandom(_NONCE)
+        return head + nonce + self._ciphers[self._current].encrypt(nonce, plain, head + bound_to.encode())
+
+    def open(self, sealed: bytes, bound_to: str) -> bytes:
+        """Decrypt what `seal` made for the same `bound_to`. SealError for everything else."""
+        if len(sealed) < _HEAD or sealed[0] != _VERSION or sealed[1] not in self._ciphers:
+            raise SealError("A stored credential was sealed with a key that this installation does not have.")
+        head, nonce = sealed[:2], sealed[2:_HEAD]
+        try:
+            return self._ciphers[sealed[1]].decrypt(nonce, sealed[_HEAD:], head + bound_to.encode())
+        except InvalidTag as error:
+            raise SealError(
+                "A stored credential does not open: it was sealed with another CLEANMAILS_SECRET_KEY, or changed."
+            ) from error
+
+    def derive(self, purpose: str) -> bytes:
+        """32 bytes for one purpose (`session`, `unsubscribe` ...), always the same for the current key (HKDF, RFC 5869)."""
+        return _subkey(self._keys[self._current], f"derive:{purpose}")
+
+
+def _subkey(key: bytes, info: str) -> bytes:
+    return HKDF(SHA256(), length=32, salt=None, info=f"cleanmails:{info}".encode()).derive(key)
