@@ -329,3 +329,23 @@ class Ends(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 Decision = Planned | Skipped | Waits | Ends
+
+
+class LinkSlot(msgspec.Struct, frozen=True):
+    """A web link of a resolved body that tracking may wrap: `number` is its place in the template (from 1), `piece` the index of its escaped address in the pieces."""
+
+    number: int
+    url: str
+    piece: int
+
+
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+    """A body with every word chosen: its HTML in pieces that join to the whole, the same as plain text, and its links in order.
+
+    `unsubscribe` says that the author placed the unsubscribe link himself, so that the footer need not.
+    """
+
+    pieces: tuple[str, ...]
+    text: str
+    links: tuple[LinkSlot, ...] = ()
+    unsubscribe: bool = False
