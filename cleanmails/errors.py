@@ -94,6 +94,12 @@ class MissingFieldError(CleanmailsError):
         self.field = field
 
 
+class UnreachableError(CleanmailsError):
+    """A host that a user named cannot be connected to; the code tells which look or try failed (`mail/connector.py`)."""
+
+    code = "unreachable"
+
+
 class SettingsError(CleanmailsError):
     """A setting is wrong; the start stops with one sentence per fault."""
 
