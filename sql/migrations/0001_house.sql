@@ -259,7 +259,16 @@ CREATE TABLE campaign_runs (
     started_at       timestamptz NOT NULL DEFAULT now(),
     sent             integer NOT NULL DEFAULT 0,
     bounced          integer NOT NULL DEFAULT 0,
+    last_planned_at  timestamptz,
     PRIMARY KEY (campaign_id, run)
+) WITH (fillfactor = 50);
+
+-- How many leads got their first mail planned on a day of the campaign's zone: `max_new_leads_per_day` is held against it.
+CREATE TABLE campaign_days (
+    campaign_id      bigint NOT NULL REFERENCES campaigns ON DELETE CASCADE,
+    day              date NOT NULL,
+    started          integer NOT NULL,
+    PRIMARY KEY (campaign_id, day)
 ) WITH (fillfactor = 50);
 
 CREATE TABLE steps (
@@ -317,8 +326,8 @@ CREATE TABLE campaign_leads (
     CHECK ((state = 'ended') = (outcome IS NOT NULL)),
     CHECK ((state = 'ended') = (ended_at IS NOT NULL))
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
--- What is due: first mails stand under sender NULL, follow-ups under their sender. The planner enters it from the few senders with room.
-CREATE INDEX campaign_leads_due ON campaign_leads (campaign_id, sender_id, due_at, lead_id) WHERE state = 'waiting';
+-- What is due: first mails stand under sender 0, follow-ups under their sender. The planner enters it from the few senders with room.
+CREATE INDEX campaign_leads_due ON campaign_leads (campaign_id, coalesce(sender_id, 0), due_at, lead_id) WHERE state = 'waiting';
 CREATE INDEX campaign_leads_open ON campaign_leads (campaign_id) WHERE state IN ('in_flight', 'held');
 CREATE INDEX campaign_leads_by_lead ON campaign_leads (lead_id);
 
@@ -352,8 +361,8 @@ CREATE TABLE deliveries (
     provider         text,
     state            text NOT NULL CHECK (state IN ('planned', 'rendered', 'sending', 'sent', 'deferred', 'failed', 'bounced',
                                                     'skipped', 'held', 'cancelled', 'unknown')),
-    attempt          smallint NOT NULL DEFAULT 0 CHECK (attempt >= 0),
-    tries            smallint NOT NULL DEFAULT 0 CHECK (tries >= 0),
+    attempts         smallint NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    tries            smallint NOT NULL DEFAULT 0 CHECK (tries BETWEEN 0 AND attempts),
     token            bigint,
     worker_id        bigint,
     queued_at        timestamptz,

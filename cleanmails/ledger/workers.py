@@ -1,0 +1,41 @@
+"""Worker processes with their leases, and when each recurring duty was last done."""
+
+from cleanmails.ledger.db import Connection, Row
+from cleanmails.ledger.statements import sql
+
+
+def register(db: Connection, kind: str, host: str, pid: int) -> int:
+    """The id under which a new process takes deliveries."""
+    row = db.execute(sql("workers.register"), {"kind": kind, "host": host, "pid": pid}).fetchone()
+    assert row is not None
+    return int(row["id"])
+
+
+def beat(db: Connection, worker_id: int) -> bool:
+    """Renews the worker's lease; False if it has been buried and must register anew."""
+    return db.execute(sql("workers.beat"), {"id": worker_id}).fetchone() is not None
+
+
+def leave(db: Connection, worker_id: int) -> None:
+    """The process stops with nothing in its hands."""
+    db.execute(sql("workers.leave"), {"id": worker_id})
+
+
+def bury(db: Connection) -> None:
+    """Forgets workers that died long ago."""
+    db.execute(sql("workers.bury"))
+
+
+def all_workers(db: Connection) -> list[Row]:
+    """Every process that is known, with the age of its last beat in seconds."""
+    return db.execute(sql("workers.all_workers")).fetchall()
+
+
+def did(db: Connection, duty: str) -> None:
+    """Notes that a recurring duty (`tick`, `plan`, `sweep`, `upkeep`) was done now."""
+    db.execute(sql("workers.did"), {"name": duty})
+
+
+def duty_ages(db: Connection) -> dict[str, float]:
+    """Seconds since each duty was last done."""
+    return {row["name"]: row["age"] for row in db.execute(sql("workers.duty_ages"))}

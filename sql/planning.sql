@@ -1,0 +1,150 @@
+-- What the planner gathers and what it writes. It enters from the few running campaigns and the few senders with room, never from the many due.
+
+-- name: try_lock
+-- One planner at a time: a second one finds the lock taken and has nothing to do.
+SELECT pg_try_advisory_xact_lock(4, 1) AS mine, now() AS now;
+
+-- name: campaigns
+-- Running campaigns, or those asked for, each with its steps, its senders and the counts of its current run.
+SELECT c.id, c.workspace_id, c.name, c.status, c.launch_at, c.schedule, c.track_opens, c.track_clicks, c.on_sender_loss,
+       c.max_new_leads_per_day, c.pause_reason, c.missing_field, c.check_reply,
+       coalesce(r.sent, 0) AS sent, coalesce(r.bounced, 0) AS bounced, r.last_planned_at,
+       coalesce(n.started, 0) AS new_today,
+       s.steps,
+       ARRAY(SELECT cs.sender_id FROM campaign_senders cs WHERE cs.campaign_id = c.id) AS sender_ids
+FROM campaigns c
+LEFT JOIN campaign_runs r ON r.campaign_id = c.id AND r.run = c.run
+LEFT JOIN campaign_days n ON n.campaign_id = c.id
+     AND n.day = (%(now)s::timestamptz AT TIME ZONE coalesce(c.schedule->>'timezone', 'UTC'))::date
+CROSS JOIN LATERAL (
+    SELECT coalesce(jsonb_agg(jsonb_build_object('position', position, 'subjects', subjects, 'body', body, 'wait_days', wait_days,
+                    'wait_hours', wait_hours, 'trigger', trigger_condition) ORDER BY position), '[]') AS steps
+    FROM steps WHERE campaign_id = c.id
+) s
+WHERE CASE WHEN %(ids)s::bigint[] IS NULL THEN c.status = 'running' ELSE c.id = ANY (%(ids)s::bigint[]) END
+ORDER BY c.id;
+
+-- name: pipe
+-- How many mails of each sender and provider are on their way: planned and not settled.
+SELECT sender_id, provider, count(*)::integer AS n
+FROM deliveries WHERE state IN ('planned', 'rendered', 'sending')
+GROUP BY sender_id, provider;
+
+-- name: senders
+-- The senders of these campaigns, with what the ledger counts of their UTC day.
+SELECT s.id, s.workspace_id, s.address, s.status, s.health, s.daily_limit, s.min_gap_seconds AS min_gap, s.max_gap_seconds AS max_gap,
+       s.free_at, s.cooldown_until, d.status AS domain_status, s.deleted_at IS NOT NULL AS gone, coalesce(u.used, 0) AS used_today
+FROM senders s
+LEFT JOIN domains d ON d.id = s.domain_id
+LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = (%(now)s::timestamptz AT TIME ZONE 'UTC')::date
+WHERE s.id IN (SELECT cs.sender_id FROM campaign_senders cs WHERE cs.campaign_id = ANY (%(campaigns)s::bigint[]));
+
+-- name: due_walks
+-- Per (campaign, sender with room): the oldest walks that are due and belong to this sender; sender 0 stands for walks that no sender has yet.
+-- A LIMIT inside the LATERAL keeps this a few index entries a pair, whatever waits behind them.
+WITH due AS MATERIALIZED (
+    SELECT w.*
+    FROM unnest(%(campaigns)s::bigint[], %(senders)s::bigint[]) AS pair (campaign_id, sender_id)
+    CROSS JOIN LATERAL (
+        SELECT cl.campaign_id, cl.lead_id, cl.state, cl.step, cl.due_at, cl.settled_at, cl.sender_id, cl.last_delivery_id
+        FROM campaign_leads cl
+        WHERE cl.campaign_id = pair.campaign_id AND coalesce(cl.sender_id, 0) = pair.sender_id AND cl.state = 'waiting' AND cl.due_at <= %(now)s::timestamptz
+        ORDER BY cl.due_at, cl.lead_id
+        LIMIT %(limit)s::bigint
+        FOR UPDATE SKIP LOCKED
+    ) w
+)
+SELECT due.*, l.email, coalesce(rd.provider, l.domain) AS provider, rd.name IS NULL AS provider_unknown,
+       coalesce(d.tries, 0) AS attempt, d.id IS NOT NULL AS judged, last.id IS NOT NULL AS mailed, last.opened_at, last.clicked_at,
+       CASE WHEN l.status <> 'active' THEN l.status WHEN l.validation = 'invalid' THEN 'invalid'
+            WHEN EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
+              OR EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'domain' AND s.value = l.domain)
+            THEN 'suppressed' END AS stopped
+FROM due
+JOIN leads l ON l.id = due.lead_id
+LEFT JOIN recipient_domains rd ON rd.name = l.domain
+LEFT JOIN deliveries d ON d.campaign_id = due.campaign_id AND d.lead_id = due.lead_id AND d.step = due.step
+LEFT JOIN deliveries last ON last.id = due.last_delivery_id
+ORDER BY due.due_at, due.lead_id;
+
+-- name: write_planned
+-- The decisions become deliveries. A delivery that was put back (deferred, or held and now mended) is planned again in its own row: bytes that have been
+-- tried go out again as they are, unless the sender changed.
+WITH wanted AS (
+    SELECT * FROM unnest(%(campaigns)s::bigint[], %(leads)s::bigint[], %(steps)s::smallint[], %(senders)s::bigint[],
+                         %(providers)s::text[], %(not_after)s::timestamptz[])
+             AS t (campaign_id, lead_id, step, sender_id, provider, not_after)
+), walked AS (
+    UPDATE campaign_leads cl SET state = 'in_flight', due_at = NULL, sender_id = w.sender_id
+    FROM wanted w
+    WHERE cl.campaign_id = w.campaign_id AND cl.lead_id = w.lead_id AND cl.state = 'waiting' AND cl.step = w.step
+    RETURNING cl.campaign_id, cl.lead_id, cl.workspace_id, w.step, w.sender_id, w.provider, w.not_after
+)
+INSERT INTO deliveries AS d (workspace_id, campaign_id, lead_id, step, sender_id, provider, state, planned_at, queued_at, not_after)
+SELECT workspace_id, campaign_id, lead_id, step, sender_id, provider, 'planned', %(now)s::timestamptz, %(now)s::timestamptz, not_after FROM walked
+ON CONFLICT (campaign_id, lead_id, step) DO UPDATE
+SET state = CASE WHEN d.attempts > 0 AND d.hash IS NOT NULL AND d.sender_id = EXCLUDED.sender_id THEN 'rendered' ELSE 'planned' END,
+    sender_id = EXCLUDED.sender_id, provider = EXCLUDED.provider, planned_at = EXCLUDED.planned_at, queued_at = EXCLUDED.queued_at,
+    not_after = EXCLUDED.not_after, token = NULL, worker_id = NULL, reason = NULL
+WHERE d.state IN ('deferred', 'held')
+RETURNING d.id, d.campaign_id, d.sender_id, d.step, d.state, (xmax = 0) AS fresh;
+
+-- name: count_new
+-- First mails planned, by the campaign zone's day.
+INSERT INTO campaign_days AS n (campaign_id, day, started)
+SELECT t.campaign_id, (%(now)s::timestamptz AT TIME ZONE coalesce(c.schedule->>'timezone', 'UTC'))::date, t.started
+FROM unnest(%(campaigns)s::bigint[], %(started)s::integer[]) AS t (campaign_id, started)
+JOIN campaigns c ON c.id = t.campaign_id
+ON CONFLICT (campaign_id, day) DO UPDATE SET started = n.started + EXCLUDED.started;
+
+-- name: note_planned
+-- Who was served last has the last turn next time.
+UPDATE campaign_runs r SET last_planned_at = %(now)s::timestamptz
+FROM campaigns c WHERE c.id = r.campaign_id AND c.run = r.run AND c.id = ANY (%(campaigns)s::bigint[]);
+
+-- name: write_skipped
+-- Steps that are not sent, for good; the walk moves on to its next step, or is finished.
+WITH wanted AS (
+    SELECT * FROM unnest(%(campaigns)s::bigint[], %(leads)s::bigint[], %(steps)s::smallint[], %(reasons)s::text[],
+                         %(next_steps)s::smallint[], %(due)s::timestamptz[])
+             AS t (campaign_id, lead_id, step, reason, next_step, due_at)
+), walked AS (
+    UPDATE campaign_leads cl
+    SET settled_at = %(now)s::timestamptz, step = coalesce(w.next_step, cl.step), due_at = CASE WHEN w.next_step IS NOT NULL THEN w.due_at END,
+        state = CASE WHEN w.next_step IS NULL THEN 'ended' ELSE 'waiting' END,
+        outcome = CASE WHEN w.next_step IS NULL THEN 'finished' END,
+        ended_at = CASE WHEN w.next_step IS NULL THEN %(now)s::timestamptz END
+    FROM wanted w
+    WHERE cl.campaign_id = w.campaign_id AND cl.lead_id = w.lead_id AND cl.state = 'waiting' AND cl.step = w.step
+    RETURNING cl.workspace_id, cl.campaign_id, cl.lead_id, w.step, w.reason
+)
+INSERT INTO deliveries AS d (workspace_id, campaign_id, lead_id, step, state, settled_at, reason)
+SELECT workspace_id, campaign_id, lead_id, step, 'skipped', %(now)s::timestamptz, reason FROM walked
+ON CONFLICT (campaign_id, lead_id, step) DO UPDATE SET state = 'skipped', settled_at = EXCLUDED.settled_at, reason = EXCLUDED.reason
+WHERE d.state IN ('deferred', 'held');
+
+-- name: step_aside
+-- Walks that are due and cannot go before a known time (their provider is busy, their wait was made longer) let those behind them pass.
+UPDATE campaign_leads cl SET due_at = t.due_at
+FROM unnest(%(campaigns)s::bigint[], %(leads)s::bigint[], %(due)s::timestamptz[]) AS t (campaign_id, lead_id, due_at)
+WHERE cl.campaign_id = t.campaign_id AND cl.lead_id = t.lead_id AND cl.state = 'waiting';
+
+-- name: write_ends
+-- Walks that are over without another mail.
+WITH ended AS (
+    UPDATE campaign_leads cl SET state = 'ended', outcome = t.outcome, ended_at = %(now)s::timestamptz, due_at = NULL
+    FROM unnest(%(campaigns)s::bigint[], %(leads)s::bigint[], %(outcomes)s::text[]) AS t (campaign_id, lead_id, outcome)
+    WHERE cl.campaign_id = t.campaign_id AND cl.lead_id = t.lead_id AND cl.state = 'waiting'
+    RETURNING cl.campaign_id, cl.lead_id, cl.step, cl.outcome
+)
+UPDATE deliveries d SET state = 'cancelled', settled_at = %(now)s::timestamptz, reason = e.outcome
+FROM ended e
+WHERE d.campaign_id = e.campaign_id AND d.lead_id = e.lead_id AND d.step = e.step AND d.state IN ('deferred', 'held');
+
+-- name: complete
+-- Running campaigns of which every walk has ended; each condition reads one entry of a partial index.
+UPDATE campaigns c SET status = 'completed', completed_at = %(now)s::timestamptz, updated_at = %(now)s::timestamptz, version = version + 1
+WHERE c.status = 'running' AND (c.launch_at IS NULL OR c.launch_at <= %(now)s::timestamptz)
+  AND NOT EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = c.id AND cl.state = 'waiting')
+  AND NOT EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = c.id AND cl.state IN ('in_flight', 'held'))
+RETURNING c.id, c.workspace_id;
