@@ -191,7 +191,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CampaignView(msgspec.Struct, frozen=True, kw_only=True):
-    """What the planner knows of a campaign. `sent` and `bounced` (hard) count since launch or the last resume; `new_today` first mails since the zone's midnight."""
+    """What the planner knows of a campaign.
+
+    `sent` and `bounced` (hard) count since launch or the last resume; `new_today` leads planned for the first time since the zone's midnight.
+    `last_planned_at` is when a mail of it was last planned: who was served longest ago has the first turn.
+    """
 
     id: int
     workspace_id: int
@@ -203,12 +207,21 @@ class CampaignView(msgspec.Struct, frozen=True, kw_only=True):
     sender_ids: frozenset[int]
     track_opens: bool = False
     track_clicks: bool = False
+    check_reply: bool = True
     on_sender_loss: OnSenderLoss = OnSenderLoss.WAIT
     max_new_leads_per_day: int | None = None
     new_today: int = 0
+    last_planned_at: datetime | None = None
     sent: int = 0
     bounced: int = 0
+    bounce_limit_percent: float = 5.0
+    bounce_min_sent: int = 20
     pause_reason: str | None = None
+
+    @property
+    def timezone(self) -> str:
+        """The zone in which its days are counted: the schedule's, or UTC."""
+        return self.schedule.timezone if self.schedule else "UTC"
 
 
 class SenderView(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,8 +255,9 @@ class WalkView(msgspec.Struct, frozen=True, kw_only=True):
     """What the planner knows of a campaign lead.
 
     `step` is the position of the next step, `settled_at` when the step before it settled (None before the first). `attempt` counts what was
-    tried of this step. `mailed` says whether any mail of this campaign was really sent to the lead; `opened_at` and `clicked_at` are the first
-    human open and click of the last one that was. `stopped` is the reason why the lead may not be mailed (`unsubscribed`, `suppressed`, `invalid`), if any.
+    tried of this step, and `judged` says that the step has its delivery already: its trigger was met then and is not asked again. `mailed` says
+    whether any mail of this campaign was really sent to the lead; `opened_at` and `clicked_at` are the first human open and click of the last one
+    that was. `stopped` is the reason why the lead may not be mailed (`unsubscribed`, `suppressed`, `invalid`), if any.
     """
 
     campaign_id: int
@@ -256,6 +270,7 @@ class WalkView(msgspec.Struct, frozen=True, kw_only=True):
     settled_at: datetime | None
     sender_id: int | None
     attempt: int = 0
+    judged: bool = False
     mailed: bool = False
     opened_at: datetime | None = None
     clicked_at: datetime | None = None
@@ -268,6 +283,11 @@ class WalkView(msgspec.Struct, frozen=True, kw_only=True):
         """The recipient's domain, lower case."""
         return self.email.rpartition("@")[2].lower()
 
+    @property
+    def is_new(self) -> bool:
+        """Whether no mail of this campaign was ever planned for the lead: no sender is bound yet, and the daily limit on new leads applies."""
+        return self.sender_id is None and not self.mailed
+
 
 class ProviderView(msgspec.Struct, frozen=True):
     """A recipient provider: how many mails a second it is given, and how many are on their way."""
@@ -277,8 +297,23 @@ class ProviderView(msgspec.Struct, frozen=True):
     in_pipe: int
 
 
+class WalkCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many leads of a campaign stand where. `due` of the waiting are due now; `next_due_at` is when the first of the others will be."""
+
+    campaign_id: int
+    waiting: int
+    due: int
+    in_flight: int
+    held: int
+    ended: int
+    next_due_at: datetime | None
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """All that one round of planning decides on. `walks` come oldest first within follow-ups and first mails of each campaign."""
+    """All that one round of planning decides on. `walks` come oldest first within follow-ups and first mails of each campaign.
+
+    For planning `senders` may leave out those without room; a provider that is not listed is left to the limiter at the wire.
+    """
 
     now: datetime
     campaigns: dict[int, CampaignView]
@@ -310,14 +345,13 @@ class Skipped(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Waits(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """The step cannot go now: which gate is shut, and when it opens, if that is known. `due_at` moves the walk out of the way until then."""
+    """The step cannot go now: which gate is shut (its code), and when it opens, if that is known. The walk stays as it is."""
 
     campaign_id: int
     lead_id: int
     step: int
     reason: str
     until: datetime | None
-    due_at: datetime | None = None
 
 
 class Ends(msgspec.Struct, frozen=True, tag=True, kw_only=True):
