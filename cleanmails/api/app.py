@@ -1,0 +1,131 @@
+"""The application: every controller in one table, and what all of them share."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from litestar import Litestar, Request
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+from structlog.contextvars import clear_contextvars
+
+from cleanmails import log
+from cleanmails.api import auth, pages, problems
+from cleanmails.api.body import JsonBody
+from cleanmails.api.given import Enqueue
+from cleanmails.api.health import healthz
+from cleanmails.ledger.db import Database
+from cleanmails.settings import Settings
+from cleanmails.vault import Vault
+
+CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (healthz,)
+"""Every noun of the API."""
+
+BODY_LIMIT: Final = 1_000_000
+"""Bytes of a request's body; a handler that takes uploads says its own."""
+
+SECURITY_HEADERS: Final = tuple(
+    (name.encode(), value.encode())
+    for name, value in {
+        "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
+        "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    }.items()
+)
+
+_log = log.get(__name__)
+
+
+def create_app(
+    settings: Settings,
+    database: Database,
+    *,
+    vault: Vault | None = None,
+    enqueue: Enqueue | None = None,
+    clock: Callable[[], datetime] | None = None,
+    pages_of: Sequence[ControllerRouterHandler] = (),
+) -> Litestar:
+    """The API on a ledger. `enqueue(name)` wakes an actor (without it nobody is woken, and the next tick does the work); `pages_of` are the
+    handlers of the dashboard, which share all of this.
+    """
+    vault = vault or Vault.from_settings(settings)
+    clock = clock or _now
+    wake = enqueue or _nobody
+    app = Litestar(
+        route_handlers=[*CONTROLLERS, *pages_of],
+        state=State({"database": database, "settings": settings, "clock": clock}),
+        dependencies={
+            "database": _value(database),
+            "settings": _value(settings),
+            "vault": _value(vault),
+            "enqueue": _value(wake),
+            "now": Provide(clock, sync_to_thread=False),
+            "principal": Provide(_principal, sync_to_thread=False),
+            "window": Provide(pages.window, sync_to_thread=False),
+        },
+        guards=[auth.guard],
+        dto=JsonBody,
+        return_dto=None,
+        exception_handlers=problems.HANDLERS,
+        request_max_body_size=BODY_LIMIT,
+        logging_config=None,
+        openapi_config=None,
+    )
+    app.asgi_handler = _served(app.asgi_handler)
+    return app
+
+
+def _served(inner: ASGIApp) -> ASGIApp:
+    """Around everything, refusals and unknown addresses too: the security headers, and one log line a request.
+
+    The line names the route, never the address that was asked for: addresses hold tokens.
+    """
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await inner(scope, receive, send)
+            return
+        clear_contextvars()
+        began = time.perf_counter()
+        status = 500
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *SECURITY_HEADERS]
+            await send(message)
+
+        try:
+            await inner(scope, receive, send_on)
+        finally:
+            took = round((time.perf_counter() - began) * 1000, 1)
+            route = scope.get("path_template") or "-"
+            _log.info("request.served", method=scope.get("method"), route=route, status=status, ms=took)
+
+    return serve
+
+
+def _principal(request: Request[Any, Any, Any]) -> auth.Principal:
+    """Whom the guard let in."""
+    found: auth.Principal = request.user
+    return found
+
+
+def _value(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _nobody(_actor: str) -> None:
+    """Wakes nobody: what is due is found by the next tick."""

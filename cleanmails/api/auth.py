@@ -1,0 +1,150 @@
+"""Who acts, and whether they may: the guard that stands before every handler.
+
+A handler is closed unless it says `public=True`. It asks for a permission by `needs=Permission.X`; said nothing, reading needs `read` and everything
+else `write`. A request that changes something and comes from a page of another site is refused, unless the handler says `cross_site=True`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from structlog.contextvars import bind_contextvars
+
+from cleanmails.errors import AuthError, ForbiddenError
+from cleanmails.ledger import api_keys, sessions
+from cleanmails.ledger.db import Connection, Database
+
+COOKIE: Final = "auth_token"
+SESSION_LIFE: Final = timedelta(days=30)
+"""How long a session lives after it was last used."""
+
+KEY_PREFIX: Final = "cm_live_"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Role(StrEnum):
+    """What somebody is in a workspace."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+class Permission(StrEnum):
+    """What a handler asks for."""
+
+    READ = "read"
+    WRITE = "write"
+    SETUP = "setup"
+    MANAGE = "manage"
+
+
+PERMISSIONS: Final[Mapping[Permission, tuple[str, frozenset[Role]]]] = {
+    Permission.READ: ("see everything in the workspace but credentials", frozenset(Role)),
+    Permission.WRITE: (
+        "make, change and delete lists, leads, suppressions and campaigns; start, pause and resume",
+        frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER}),
+    ),
+    Permission.SETUP: ("make, change, test and delete domains and senders", frozenset({Role.OWNER, Role.ADMIN})),
+    Permission.MANAGE: ("make, see and revoke API keys", frozenset({Role.OWNER, Role.ADMIN})),
+}
+"""Each permission, what it allows, and who has it."""
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who acts in this request: a user by a session (`session`: the hash of its token), or an API key."""
+
+    workspace_id: int
+    role: Role
+    user_id: int | None = None
+    session: bytes | None = None
+    api_key_id: int | None = None
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the role has a permission."""
+        return self.role in PERMISSIONS[permission][1]
+
+
+def token_hash(token: str) -> bytes:
+    """What the ledger keeps of a token of 256 random bits; such a token needs no salt and no slow hash."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def identify(database: Database, now: datetime, *, bearer: str | None, cookie: str | None) -> Principal:
+    """Who a key or a session token stands for; a key goes before a session. AuthError if it is nobody."""
+    token = bearer if bearer is not None else cookie
+    if token is None:
+        raise AuthError("Sign in first: by the cookie of a session, or with an API key as a bearer token.")
+    with database.transaction() as db:
+        found = _by_key(db, token, now) if bearer is not None else _by_session(db, token, now)
+    if found is None:
+        raise AuthError("This session or API key does not hold any more, or never did; sign in again.")
+    return found
+
+
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Stands before every handler: AuthError, ForbiddenError, or the principal in the connection's scope."""
+    unsafe = connection.scope.get("method") not in _SAFE
+    bearer = _bearer(connection)
+    if unsafe and bearer is None and not handler.opt.get("cross_site"):
+        refuse_other_sites(connection)
+    if handler.opt.get("public"):
+        return
+    state = connection.app.state
+    principal = await anyio.to_thread.run_sync(
+        lambda: identify(state.database, state.clock(), bearer=bearer, cookie=connection.cookies.get(COOKIE))
+    )
+    connection.scope["user"] = principal
+    bind_contextvars(workspace_id=principal.workspace_id)
+    needed: Permission = handler.opt.get("needs", Permission.WRITE if unsafe else Permission.READ)
+    if not principal.may(needed):
+        raise ForbiddenError(f"The role {principal.role} may not {PERMISSIONS[needed][0]}.")
+
+
+def refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Hold off requests that a page of another site makes a browser send (CSRF). A browser says where a request comes from, and a page
+    cannot make it lie: `Sec-Fetch-Site`, or `Origin` from older ones. A program such as curl sends neither, and is nobody's browser.
+    """
+    site = connection.headers.get("sec-fetch-site")
+    origin = connection.headers.get("origin")
+    if site is not None:
+        foreign = site not in {"same-origin", "none"}
+    else:
+        ours = {connection.headers.get("host", ""), urlsplit(connection.app.state.settings.public_url).netloc}
+        foreign = origin is not None and urlsplit(origin).netloc not in ours
+    if foreign:
+        raise ForbiddenError("This request comes from a page of another site.", code="cross_site")
+
+
+def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """The token of `Authorization: Bearer TOKEN` (RFC 6750, 2.1); any other scheme is nobody's key."""
+    header = connection.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _by_session(db: Connection, token: str, now: datetime) -> Principal | None:
+    hashed = token_hash(token)
+    row = sessions.read(db, hashed, now=now)
+    if row is None:
+        return None
+    sessions.touch(db, hashed, now=now, expires_at=now + SESSION_LIFE)
+    return Principal(workspace_id=row["workspace_id"], role=Role(row["role"]), user_id=row["user_id"], session=hashed)
+
+
+def _by_key(db: Connection, token: str, now: datetime) -> Principal | None:
+    row = api_keys.read_by_hash(db, token_hash(token), now=now)
+    if row is None:
+        return None
+    api_keys.touch(db, row["id"], now=now)
+    return Principal(workspace_id=row["workspace_id"], role=Role(row["role"]), api_key_id=row["id"])

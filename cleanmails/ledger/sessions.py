@@ -1,0 +1,48 @@
+"""Sessions of people in a browser. A session is known by the SHA-256 of its token; the token itself is never kept."""
+
+from datetime import datetime
+
+from cleanmails.ledger.db import Connection, Row
+from cleanmails.ledger.statements import sql
+
+
+def create(
+    db: Connection,
+    token_hash: bytes,
+    *,
+    user_id: int,
+    workspace_id: int,
+    now: datetime,
+    expires_at: datetime,
+    user_agent: str,
+    remote_address: str,
+) -> None:
+    """Begins a session, and clears away those of anybody that have expired: sign-ins are rare enough to carry the broom."""
+    db.execute(sql("sessions.delete_expired"), {"now": now})
+    db.execute(
+        sql("sessions.insert_session"),
+        {
+            "token_hash": token_hash,
+            "user_id": user_id,
+            "workspace_id": workspace_id,
+            "now": now,
+            "expires_at": expires_at,
+            "user_agent": user_agent,
+            "remote_address": remote_address,
+        },
+    )
+
+
+def read(db: Connection, token_hash: bytes, *, now: datetime) -> Row | None:
+    """`user_id`, `workspace_id`, `role`, `expires_at` of a session that holds at `now`, else None."""
+    return db.execute(sql("sessions.read_session"), {"token_hash": token_hash, "now": now}).fetchone()
+
+
+def touch(db: Connection, token_hash: bytes, *, now: datetime, expires_at: datetime) -> None:
+    """Moves the expiry of a session that is in use."""
+    db.execute(sql("sessions.touch_session"), {"token_hash": token_hash, "now": now, "expires_at": expires_at})
+
+
+def delete(db: Connection, token_hash: bytes) -> None:
+    """Ends a session; twice is nothing."""
+    db.execute(sql("sessions.delete_session"), {"token_hash": token_hash})
