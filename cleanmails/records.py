@@ -257,7 +257,7 @@ class WalkView(msgspec.Struct, frozen=True, kw_only=True):
     `step` is the position of the next step, `settled_at` when the step before it settled (None before the first). `attempt` counts what was
     tried of this step, and `judged` says that the step has its delivery already: its trigger was met then and is not asked again. `mailed` says
     whether any mail of this campaign was really sent to the lead; `opened_at` and `clicked_at` are the first human open and click of the last one
-    that was. `stopped` is the reason why the lead may not be mailed (`unsubscribed`, `suppressed`, `invalid`), if any.
+    that was. `stopped` is how the walk must end because the lead may not be mailed (unsubscribed, suppressed, invalid, bounced), if so.
     """
 
     campaign_id: int
@@ -274,7 +274,7 @@ class WalkView(msgspec.Struct, frozen=True, kw_only=True):
     mailed: bool = False
     opened_at: datetime | None = None
     clicked_at: datetime | None = None
-    stopped: str | None = None
+    stopped: WalkOutcome | None = None
     outcome: WalkOutcome | None = None
     hold_reason: str | None = None
 

@@ -1,0 +1,174 @@
+"""The planner: what becomes of each due walk of a round, decided on a snapshot alone.
+
+Every gate of `gates` is asked, in order. What is planned takes its room at once, in the round's own copy of the sender, the provider and the
+campaign: the gates see it when they are asked for the next walk, so no room is given out twice. The same snapshot gives the same answer.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from cleanmails.records import (
+    CampaignView,
+    Decision,
+    Ends,
+    Planned,
+    SenderView,
+    Skipped,
+    Snapshot,
+    Waits,
+    WalkOutcome,
+    WalkView,
+)
+from cleanmails.rules import gates, rotation, waits
+from cleanmails.rules import schedule as windows
+from cleanmails.rules.content.seed import Seed, draw
+from cleanmails.rules.gates import Gate
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def plan(snapshot: Snapshot) -> list[Decision]:
+    """A decision for every walk of the snapshot, in the order in which they were taken.
+
+    Campaigns take turns, and a turn is one mail; who was served longest ago begins. So a campaign of a million leads delays a small one by no more
+    than one mail of each sender they share. Within a campaign follow-ups come before first mails, each in the order of the snapshot.
+    """
+    table, queues = _Round(snapshot), _queues(snapshot)
+    order = sorted(queues, key=lambda key: _precedence(snapshot, key, queues[key][0]))
+    decisions: list[Decision] = []
+    while order:
+        for campaign_id in order:
+            decisions.extend(table.turn(queues[campaign_id]))
+        order = [campaign_id for campaign_id in order if queues[campaign_id]]
+    return decisions
+
+
+def _queues(snapshot: Snapshot) -> dict[int, deque[WalkView]]:
+    """The walks of each campaign, follow-ups first."""
+    queues: defaultdict[int, deque[WalkView]] = defaultdict(deque)
+    for walk in sorted(snapshot.walks, key=lambda walk: walk.is_new):
+        queues[walk.campaign_id].append(walk)
+    return queues
+
+
+def _precedence(snapshot: Snapshot, campaign_id: int, head: WalkView) -> tuple[datetime, bool, int]:
+    """Served longest ago; else with a follow-up; else by lot, anew each round."""
+    served = snapshot.campaigns[campaign_id].last_planned_at or LONG_AGO
+    return served, head.is_new, draw(Seed.of(campaign_id, int(snapshot.now.timestamp()), 0), "turn", 1 << 32)
+
+
+class _Round:
+    """What is left of every room while a round is decided."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.now = snapshot.now
+        self.campaigns = dict(snapshot.campaigns)
+        self.senders = dict(snapshot.senders)
+        self.providers = dict(snapshot.providers)
+        self.shut_campaigns = {key: gates.shut_campaign(view, self.now) for key, view in self.campaigns.items()}
+        self.shut_senders = {key: gates.shut_sender(view, self.now) for key, view in self.senders.items()}
+        self.free: dict[int, list[int]] = {}
+        self.exhausted: dict[int, Gate] = {}
+        self.closings: dict[int, datetime | None] = {}
+        self.pairs: defaultdict[str, set[str]] = defaultdict(set)
+
+    def turn(self, queue: deque[WalkView]) -> Iterator[Decision]:
+        """Decide on walks from the head of a campaign's queue, until one of them is planned or none is left."""
+        while queue:
+            decision = self.decide(queue.popleft())
+            yield decision
+            if isinstance(decision, Planned):
+                return
+
+    def decide(self, walk: WalkView) -> Decision:
+        """What becomes of a walk, and its room taken if it is planned."""
+        campaign = self.campaigns[walk.campaign_id]
+        shut = self.shut_campaigns[campaign.id] or gates.shut_lead(campaign, walk, self.now)
+        if shut is not None:
+            return self._turn_away(campaign, walk, shut)
+        usable = self._usable(campaign, walk)
+        if isinstance(usable, Gate):
+            return self._turn_away(campaign, walk, usable)
+        provider = gates.provider(self.providers.get(walk.provider), self.now)
+        if provider.code:
+            return self._turn_away(campaign, walk, provider)
+        return self._give(campaign, walk, self._choose(usable, walk))
+
+    def _turn_away(self, campaign: CampaignView, walk: WalkView, gate: Gate) -> Decision:
+        """What a shut gate means for a walk: most of them open again, three never do."""
+        code, lead_id = str(gate.code), walk.lead_id
+        if gate.name == "lead":
+            return Ends(campaign_id=campaign.id, lead_id=lead_id, outcome=WalkOutcome(code))
+        if gate.name == "sequence":
+            return Ends(campaign_id=campaign.id, lead_id=lead_id, outcome=WalkOutcome.FINISHED)
+        if gate.name == "trigger":
+            return skip(campaign, walk, str(gate.figure), self.now)
+        return Waits(campaign_id=campaign.id, lead_id=lead_id, step=walk.step, reason=code, until=gate.opens_at)
+
+    def _usable(self, campaign: CampaignView, walk: WalkView) -> list[SenderView] | Gate:
+        """The senders that may take a walk now; at least one, or the gate that is shut before them."""
+        if gates.keeps_sender(campaign, walk, self.senders):
+            own = gates.own_sender(campaign, walk, self.senders)
+            shut = own if own.code else self.shut_senders[walk.sender_id or 0]
+            return shut or [self.senders[walk.sender_id or 0]]
+        known = self.free.get(campaign.id)
+        if known is None:
+            known = sorted(campaign.sender_ids & self.senders.keys())
+        self.free[campaign.id] = [key for key in known if self.shut_senders[key] is None]
+        return [self.senders[key] for key in self.free[campaign.id]] or self._nobody(campaign)
+
+    def _nobody(self, campaign: CampaignView) -> Gate:
+        """Why no sender of a campaign is usable; true until the end of the round, because rooms only shrink."""
+        if campaign.id not in self.exhausted:
+            self.exhausted[campaign.id] = gates.any_sender(campaign, self.senders, self.now)
+        return self.exhausted[campaign.id]
+
+    def _choose(self, usable: list[SenderView], walk: WalkView) -> SenderView:
+        """One of the usable senders, off the pairs of domains that this round has had."""
+        if len(usable) == 1:
+            return usable[0]
+        return rotation.choose(usable, walk.lead_id, self.pairs[walk.domain])
+
+    def _give(self, campaign: CampaignView, walk: WalkView, sender: SenderView) -> Planned:
+        """Plan a mail, and take its room."""
+        sender = replace(sender, used_today=sender.used_today + 1, in_pipe=sender.in_pipe + 1)
+        self.senders[sender.id] = sender
+        self.shut_senders[sender.id] = gates.shut_sender(sender, self.now)
+        self.pairs[walk.domain].add(sender.domain)
+        provider = self.providers.get(walk.provider)
+        if provider is not None:
+            self.providers[walk.provider] = replace(provider, in_pipe=provider.in_pipe + 1)
+        if walk.is_new:
+            self.campaigns[campaign.id] = replace(campaign, new_today=campaign.new_today + 1)
+        return Planned(
+            campaign_id=campaign.id,
+            lead_id=walk.lead_id,
+            step=walk.step,
+            sender_id=sender.id,
+            provider=walk.provider,
+            not_after=self._closes_at(campaign),
+        )
+
+    def _closes_at(self, campaign: CampaignView) -> datetime | None:
+        if campaign.id not in self.closings:
+            self.closings[campaign.id] = windows.closes_at(campaign.schedule, self.now)
+        return self.closings[campaign.id]
+
+
+def skip(campaign: CampaignView, walk: WalkView, reason: str, now: datetime) -> Skipped:
+    """Leave a step out for good. The next step's wait counts from now; without a next step the walk is finished."""
+    following = gates.step_after(campaign, walk.step)
+    due_at = None
+    if following is not None:
+        due_at = waits.due_at(now, following.wait_days, following.wait_hours, campaign.timezone)
+    return Skipped(
+        campaign_id=walk.campaign_id,
+        lead_id=walk.lead_id,
+        step=walk.step,
+        reason=reason,
+        next_step=following.position if following is not None else None,
+        due_at=due_at,
+    )
