@@ -1,0 +1,45 @@
+"""E-mail addresses: whether one can be mailed by its syntax (RFC 5321, RFC 5322 and the IDNA of its domain), and its one written form."""
+
+import re
+
+from email_validator import EmailNotValidError, validate_email
+
+# Nearly all addresses look like this and need no closer look. What matches is right by the full check as well (a test holds that): no label can be
+# too long in so few characters, "--" may be Punycode, and the names left out at the end are never deliverable (RFC 6761, RFC 6762, RFC 7686).
+_COMMON = re.compile(
+    r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+(?!(?:arpa|invalid|local|localhost|onion)\Z)[a-z]{2,}",
+    re.ASCII | re.IGNORECASE,
+)
+_LABEL = 63  # characters of a label (RFC 1035, 2.3.1), and so of a whole address that cannot break a limit
+_LONGEST = 320  # beyond it nobody meant an address, and the full check would take its time
+
+
+class AddressError(ValueError):
+    """The text is no address that can be mailed; the message says why, in a sentence."""
+
+
+def normal(text: str) -> str:
+    """The address in lower case, an international domain in its ASCII form, without white space around it. AddressError if it is none.
+
+    The part before the @ is taken as case-insensitive: the standard leaves that to the receiver, and no receiver that matters tells them apart.
+    It must be ASCII, since few servers take another (RFC 6531), and unquoted. Names under `.test` are taken: they are for trying things out.
+    """
+    text = text.strip()
+    if len(text) <= _LABEL and _COMMON.fullmatch(text):
+        return text.lower()
+    if not text or len(text) > _LONGEST:
+        raise AddressError("The e-mail address is empty." if not text else "The e-mail address is too long.")
+    try:
+        found = validate_email(
+            text, check_deliverability=False, allow_smtputf8=False, strict=True, test_environment=True
+        )
+    except EmailNotValidError as error:
+        raise AddressError(str(error)) from None
+    if found.ascii_email is None or "." not in found.ascii_domain:
+        raise AddressError("The part after the @-sign is not valid. It should have a period.")
+    return found.ascii_email.lower()
+
+
+def domain(text: str) -> str:
+    """A domain name in the form that `normal` gives it; a leading @ is ignored. AddressError if no address can be at it."""
+    return normal("a@" + text.strip().removeprefix("@")).removeprefix("a@")

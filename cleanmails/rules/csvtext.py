@@ -1,0 +1,158 @@
+"""CSV as people's programs write it: bytes in chunks to rows of cells, one at a time, whatever the size (RFC 4180, and what is met beside it).
+
+Taken are the delimiters `,` `;` tab and `|`, every line end, quoted line ends, a byte order mark, the line `sep=;` that spreadsheets read, and text that
+is UTF-8, or Windows-1252 (the Latin-1 of spreadsheets) in the lines that are not. A row that cannot be read costs that row only.
+"""
+
+import csv
+import io
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Final
+
+import msgspec
+
+from cleanmails.errors import Fault, InvalidError
+
+DELIMITERS: Final = ",;\t|"
+
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
+_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_LONGEST_LINE: Final = 1_000_000  # bytes; beyond it the file is no CSV, and memory stays bounded
+_MOST_LINES: Final = 100  # of one row: a quote that is opened and not closed must not swallow the file
+_RAW_KEPT: Final = 2_000  # characters of a row kept for the report
+
+_UNCLOSED: Final = "A quote is opened and not closed."
+_STRAY: Final = 'There is text after a closing quote; a quote inside a quoted cell is written twice ("").'
+_HUGE: Final = "A cell is too long."
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A row: the line it begins in (the file's first is 1), its cells, and its text as it stood; or in `fault` why it has no cells."""
+
+    line: int
+    cells: list[str]
+    raw: str
+    fault: str | None = None
+
+
+def rows(chunks: Iterable[bytes]) -> Iterator[Row]:
+    """Every row but those of which all cells are blank. InvalidError (field `file`) for what is no text in rows at all."""
+    lines = _lines(chunks)
+    first = next(lines, "")
+    if first.lower().startswith("sep=") and len(first.rstrip("\r\n")) == len("sep=") + 1:
+        return _read(_Feed(lines, number=2), first[4])
+    return _read(_Feed(chain([first], lines), number=1), _delimiter(first))
+
+
+def _delimiter(line: str) -> str:
+    """The one that makes the most cells of the first line."""
+    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), [])))
+
+
+class _Feed:
+    """Hands lines to the csv reader and keeps those of the row in hand, so that they can be put back."""
+
+    def __init__(self, lines: Iterator[str], number: int) -> None:
+        self.number = number
+        self.taken: list[str] = []
+        self._lines = lines
+        self._back: deque[str] = deque()
+
+    def lines(self) -> Iterator[str]:
+        while self._back:
+            yield self._take(self._back.popleft())
+        for line in self._lines:
+            yield self._take(line)
+
+    def _take(self, line: str) -> str:
+        if len(self.taken) == _MOST_LINES:
+            self._back.appendleft(line)
+            raise csv.Error(_UNCLOSED)
+        self.taken.append(line)
+        return line
+
+    def give_up_line(self) -> None:
+        """Ends the row in hand after its first line; what was read beyond it comes again."""
+        self._back.extendleft(reversed(self.taken[1:]))
+        self.number += 1
+        self.taken.clear()
+
+
+def _read(feed: _Feed, delimiter: str) -> Iterator[Row]:
+    while True:
+        try:
+            yield from _readable(feed, delimiter)
+        except csv.Error as error:
+            # Only the line in which the row began is lost: it, not the innocent lines after it, holds the fault.
+            yield Row(feed.number, [], _raw(feed.taken[:1]), _reason(error))
+            feed.give_up_line()
+        else:
+            return
+
+
+def _readable(feed: _Feed, delimiter: str) -> Iterator[Row]:
+    taken = feed.taken
+    for cells in csv.reader(feed.lines(), delimiter=delimiter, strict=True):
+        if "".join(cells).strip():
+            yield Row(feed.number, cells, _raw(taken))
+        feed.number += len(taken)
+        taken.clear()
+
+
+def _raw(lines: list[str]) -> str:
+    text = lines[0] if len(lines) == 1 else "".join(lines)
+    return text[:_RAW_KEPT].rstrip("\r\n")
+
+
+def _reason(error: csv.Error) -> str:
+    """The csv module tells its errors apart by their text only."""
+    said = str(error)
+    if said == _UNCLOSED or "end of data" in said:
+        return _UNCLOSED
+    return _HUGE if "limit" in said else _STRAY
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Lines with their ends, whichever those are: LF, CR LF or CR."""
+    for text in _texts(chunks):
+        yield from io.StringIO(text, newline="")
+
+
+def _texts(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Text in pieces of whole lines."""
+    rest = b""
+    begun = False
+    for chunk in chain(chunks, [b""]):
+        rest += chunk
+        # A CR at the very end may be half of a CR LF.
+        cut = max(rest.rfind(b"\n"), rest.rfind(b"\r", 0, -1)) + 1 if chunk else len(rest)
+        if len(rest) - cut > _LONGEST_LINE:
+            raise InvalidError(
+                [Fault("file", "line_too_long", "A line is longer than a million bytes: this is not CSV.")]
+            )
+        if cut:
+            whole, rest = rest[:cut], rest[cut:]
+            yield _decoded(whole if begun else _without_mark(whole))
+            begun = True
+
+
+def _without_mark(first: bytes) -> bytes:
+    if first.startswith(_UTF16_MARKS):
+        raise InvalidError([Fault("file", "encoding", "The file is UTF-16; save it as CSV in UTF-8.")])
+    return first.removeprefix(_UTF8_MARK)
+
+
+def _decoded(lines: bytes) -> str:
+    try:
+        return lines.decode()
+    except UnicodeDecodeError:
+        return "".join(_decoded_line(line) for line in lines.splitlines(keepends=True))
+
+
+def _decoded_line(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("cp1252", "replace")
