@@ -29,3 +29,29 @@ Signatures:
 Resolving raises `errors.MissingFieldError` for a field without value and fallback (unless `blank`), and with the field `AI` for an AI tag
 without answer and fallback (always: a gap where a sentence should stand is no mail).
 """
+
+from cleanmails.rules.content.lint import Finding, Severity, checks
+from cleanmails.rules.content.parser import faults, parse, required_fields
+from cleanmails.rules.content.resolve import ai_prompts, resolve_body, resolve_subject
+from cleanmails.rules.content.seed import Seed, draw, pick_subject
+from cleanmails.rules.content.tree import Prompt, Template
+from cleanmails.rules.content.values import field_name, lead_fields
+
+__all__ = [
+    "Finding",
+    "Prompt",
+    "Seed",
+    "Severity",
+    "Template",
+    "ai_prompts",
+    "checks",
+    "draw",
+    "faults",
+    "field_name",
+    "lead_fields",
+    "parse",
+    "pick_subject",
+    "required_fields",
+    "resolve_body",
+    "resolve_subject",
+]

@@ -1,0 +1,86 @@
+"""Reading what stands in double braces: fields with their fallbacks, and questions to a model."""
+
+import html
+import re
+
+from cleanmails.rules.content.source import Source
+from cleanmails.rules.content.tree import UNSUBSCRIBE_URL, Ai, Field, Words
+from cleanmails.rules.content.values import Landing, clean, field_name
+
+_SIMPLE = re.compile(r"\{\{([^{}]*)\}\}")
+_NAME = re.compile(r"[^\W\d][\w .-]{0,63}")
+_AI = re.compile(r"\{\{\s*AI\s*:", re.IGNORECASE)
+_AI_MARK = re.compile(r"\{\{[^{}]*\}\}|\}\}|\|")
+_MARKUP = re.compile(r"<[^<>]*>")
+_QUOTES = ('""', "''", "“”", "„“", "«»")
+
+
+def read_tag(source: Source, start: int, landing: Landing, *, shown: bool) -> tuple[Field | Ai | None, int]:
+    """The tag that opens at `start` (where `{{` stands) and the position after it; None and `start` if these braces are no tag.
+
+    Braces that look like a tag and are none are an error: sent as they are, they would be read by a lead.
+    """
+    if opening := _AI.match(source.text, start):
+        return _read_ai(source, start, opening.end(), landing, shown=shown)
+    found = _SIMPLE.match(source.text, start)
+    if not found:
+        return None, start
+    field = _field(source, start, found[1], landing, shown=shown)
+    if field is None:
+        source.fault(
+            start,
+            f"“{found[0][:60]}” at {{place}} is no tag: double braces hold a field, as in {{{{FIRST_NAME}}}} or "
+            '{{FIRST_NAME | "there"}}, or {{AI:prompt|fallback}}; a choice is written in single braces.',
+        )
+    return field, found.end()
+
+
+def _field(source: Source, start: int, content: str, landing: Landing, *, shown: bool) -> Field | None:
+    content = html.unescape(content) if source.is_html else content
+    written, pipe, rest = content.partition("|")
+    name = field_name(written)
+    fallback = clean(_unquoted(rest)) if pipe else None
+    if not name or not _NAME.fullmatch(written.strip()) or ("|" in rest and _unquoted(rest) == rest.strip()):
+        return None
+    if name == UNSUBSCRIBE_URL and not source.is_html:
+        source.fault(start, "The unsubscribe link cannot stand in a subject ({place}).")
+    source.add_tag(start, name, required=fallback is None)
+    return Field(name, fallback, landing, shown)
+
+
+def _unquoted(written: str) -> str:
+    written = written.strip()
+    return written[1:-1] if len(written) > 1 and written[0] + written[-1] in _QUOTES else written
+
+
+def _read_ai(source: Source, start: int, position: int, landing: Landing, *, shown: bool) -> tuple[Ai, int]:
+    """The parts of an AI tag: words and fields up to the first pipe, the same as fallback up to the closing braces."""
+    pipe = None
+    for mark in _AI_MARK.finditer(source.text, position):
+        if mark[0] == "|" and pipe is None:
+            pipe = mark.start()
+        elif mark[0] == "}}":
+            prompt = source.text[position : mark.start() if pipe is None else pipe]
+            if not prompt.strip():
+                source.fault(
+                    start,
+                    "The AI tag at {place} asks nothing: write {{AI:what to write|what to say without an answer}}.",
+                )
+            fallback = None if pipe is None else _words(source, start, _unquoted(source.text[pipe + 1 : mark.start()]))
+            return Ai(_words(source, start, prompt), fallback, landing, shown), mark.end()
+    raise source.halt(start, "Closing braces missing: the AI tag opened at {place} has no “}}”.")
+
+
+def _words(source: Source, start: int, raw: str) -> Words:
+    """Plain words and the fields between them."""
+    words: list[str | Field] = []
+    position = 0
+    for found in _SIMPLE.finditer(raw):
+        if field := _field(source, start, found[1], Landing.PLAIN, shown=False):
+            words += [_plain(source, raw[position : found.start()]), field]
+            position = found.end()
+    return (*words, _plain(source, raw[position:]))
+
+
+def _plain(source: Source, raw: str) -> str:
+    return html.unescape(_MARKUP.sub(" ", raw)) if source.is_html else raw
