@@ -21,5 +21,8 @@ WHERE token_hash = %(token_hash)s AND seen_at < %(now)s - interval '1 minute';
 -- name: delete_session
 DELETE FROM sessions WHERE token_hash = %(token_hash)s;
 
+-- name: delete_of_user
+DELETE FROM sessions WHERE user_id = %(user_id)s;
+
 -- name: delete_expired
 DELETE FROM sessions WHERE expires_at <= %(now)s;

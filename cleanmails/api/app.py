@@ -14,14 +14,17 @@ from structlog.contextvars import clear_contextvars
 
 from cleanmails import log
 from cleanmails.api import auth, pages, problems
+from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.body import JsonBody
+from cleanmails.api.gate import Gate
 from cleanmails.api.given import Enqueue
 from cleanmails.api.health import healthz
+from cleanmails.api.session import Sessions
 from cleanmails.ledger.db import Database
 from cleanmails.settings import Settings
 from cleanmails.vault import Vault
 
-CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (healthz,)
+CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (healthz, Sessions, ApiKeys)
 """Every noun of the API."""
 
 BODY_LIMIT: Final = 1_000_000
@@ -66,6 +69,7 @@ def create_app(
             "settings": _value(settings),
             "vault": _value(vault),
             "enqueue": _value(wake),
+            "gate": _value(Gate()),
             "now": Provide(clock, sync_to_thread=False),
             "principal": Provide(_principal, sync_to_thread=False),
             "window": Provide(pages.window, sync_to_thread=False),

@@ -46,3 +46,8 @@ def touch(db: Connection, token_hash: bytes, *, now: datetime, expires_at: datet
 def delete(db: Connection, token_hash: bytes) -> None:
     """Ends a session; twice is nothing."""
     db.execute(sql("sessions.delete_session"), {"token_hash": token_hash})
+
+
+def delete_of_user(db: Connection, user_id: int) -> None:
+    """Ends all sessions of a user."""
+    db.execute(sql("sessions.delete_of_user"), {"user_id": user_id})

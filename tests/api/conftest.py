@@ -1,0 +1,144 @@
+"""The API on a real ledger, called as a browser or a program would call it."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from litestar.testing import TestClient
+
+from cleanmails.api import passwords
+from cleanmails.api.app import create_app
+from cleanmails.api.auth import KEY_PREFIX, token_hash
+from cleanmails.ledger import api_keys, users, workspaces
+from cleanmails.ledger.db import Database
+from cleanmails.settings import load
+
+EMAIL = "owner@agency.example"
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def dear_hasher():
+    """The hasher as it is configured; meanwhile real Argon2id with parameters that make no test wait."""
+    dear, passwords._hasher = passwords._hasher, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    passwords._nobodys_hash.cache_clear()
+    yield dear
+    passwords._hasher = dear
+
+
+@pytest.fixture(scope="session")
+def password_hash(dear_hasher):
+    return passwords.hash_password(PASSWORD)
+
+
+@pytest.fixture
+def database(database_url):
+    with Database(database_url, size=4) as database:
+        yield database
+
+
+@pytest.fixture
+def settings(tmp_path: Path):
+    return load({"CLEANMAILS_STATE_DIR": str(tmp_path), "CLEANMAILS_URL": "http://testserver.localhost"})
+
+
+class Clock:
+    """The time of all requests, moved by hand."""
+
+    def __init__(self):
+        self.now = datetime.now(UTC)
+
+    def __call__(self):
+        return self.now
+
+    def forward(self, **span):
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def woken():
+    """The actors that were woken."""
+    return []
+
+
+@pytest.fixture
+def owner(database, password_hash):
+    """The id of the first workspace; its owner can sign in."""
+    with database.transaction() as db:
+        users.first_owner(db, email=EMAIL, password_hash=password_hash, workspace="Agency")
+        return users.home(db, users.read_by_email(db, EMAIL)["id"])["workspace_id"]
+
+
+@pytest.fixture
+def app(settings, database, clock, woken):
+    return create_app(settings, database, clock=clock, enqueue=woken.append)
+
+
+@pytest.fixture
+def anonymous(app):
+    """A client that is nobody."""
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def key_of(database, clock):
+    """Makes an API key and returns its headers: `key_of(workspace_id, "viewer")`."""
+
+    def make(workspace_id, role="admin"):
+        key = f"{KEY_PREFIX}{workspace_id}_{role}_{datetime.now(UTC).timestamp()}"
+        with database.transaction() as db:
+            api_keys.create(
+                db,
+                workspace_id,
+                created_by=None,
+                name=role,
+                prefix=key[:14],
+                key_hash=token_hash(key),
+                role=role,
+                now=clock(),
+                expires_at=None,
+            )
+        return {"Authorization": f"Bearer {key}"}
+
+    return make
+
+
+class Acting:
+    """Calls the API in somebody's name."""
+
+    def __init__(self, client, headers):
+        self.client, self.headers = client, headers
+
+    def request(self, method, path, headers=None, **rest):
+        return self.client.request(method, path, headers={**self.headers, **(headers or {})}, **rest)
+
+    def __getattr__(self, name):
+        return partial(self.request, name.upper())
+
+
+@pytest.fixture
+def api(anonymous, owner, key_of):
+    """An admin of the first workspace, by API key."""
+    return Acting(anonymous, key_of(owner))
+
+
+@pytest.fixture
+def viewer(anonymous, owner, key_of):
+    """A viewer of the first workspace, by API key."""
+    return Acting(anonymous, key_of(owner, "viewer"))
+
+
+@pytest.fixture
+def stranger(anonymous, database, key_of):
+    """An admin of another workspace, by API key."""
+    with database.transaction() as db:
+        other = workspaces.create(db, name="Others")
+    return Acting(anonymous, key_of(other))
