@@ -5,7 +5,6 @@ the moment the final dot is written (`Stage.DOT`) only the server's answer tells
 called: the ledger commits that the mail is about to be accepted, or the connection is cut without a dot.
 """
 
-import base64
 import contextlib
 import functools
 import re
@@ -16,6 +15,7 @@ from socket import socket
 import msgspec
 
 from cleanmails.errors import UnreachableError
+from cleanmails.mail import sasl
 from cleanmails.mail.wire import Reply, Wire, WireError
 from cleanmails.records import Answer, Security, Stage
 
@@ -219,12 +219,12 @@ class Session:
         self._capabilities = {keyword.upper(): parameters.upper() for keyword, _, parameters in offers}
 
     def _sign_in(self, wire: Wire) -> None:
-        """AUTH by the first of XOAUTH2, PLAIN and LOGIN that we can speak and the server offers (RFC 4954)."""
+        """AUTH by the best way that the server offers (RFC 4954)."""
         if self._endpoint.username is None:
             return
         self._stage = Stage.AUTH
         offered = self._capabilities.get("AUTH", "").split()
-        for mechanism, steps in _mechanisms(self._endpoint):
+        for mechanism, steps in self._mechanisms():
             if mechanism in offered:
                 reply = self._ask(wire, f"AUTH {mechanism}".encode() + steps[0], self._timeouts.auth)
                 for step in steps[1:]:
@@ -236,6 +236,10 @@ class Session:
         raise _RefusedError(
             Reply(504, (f"5.5.4 no way to sign in: the server offers {' '.join(offered) or 'no AUTH'}",))
         )
+
+    def _mechanisms(self) -> list[sasl.Mechanism]:
+        end = self._endpoint
+        return sasl.mechanisms(end.username or "", end.password or "", end.oauth_token)
 
     # Sending.
 
@@ -344,8 +348,8 @@ class Session:
 
     def _answer(self, reply: Reply) -> Answer:
         text = reply.text
-        for secret in _secrets(self._endpoint) if self._stage is Stage.AUTH else ():
-            text = text.replace(secret, "***")
+        if self._stage is Stage.AUTH:
+            text = sasl.without_secrets(text, self._mechanisms(), (self._endpoint.password, self._endpoint.oauth_token))
         return Answer(stage=self._stage, code=reply.code, enhanced=reply.enhanced, text=text)
 
     def _broken(self, text: str) -> Answer:
@@ -403,29 +407,3 @@ def _context(ca_file: str | None) -> ssl.SSLContext:
     if ca_file is not None:
         context.load_verify_locations(ca_file)
     return context
-
-
-def _mechanisms(end: Endpoint) -> list[tuple[str, list[bytes]]]:
-    """The ways to sign in, best first, each with what is said in turn; the first stands in the AUTH line itself."""
-    user, password = end.username or "", end.password or ""
-    if end.oauth_token is not None:
-        # To the challenge that explains a refusal the client says nothing, and gets the refusal itself.
-        return [("XOAUTH2", [b" " + _base64(_bearer(user, end.oauth_token)), b"\r\n"])]
-    return [
-        ("PLAIN", [b" " + _base64(f"\0{user}\0{password}")]),
-        ("LOGIN", [b"\r\n", _base64(user), _base64(password)]),
-    ]
-
-
-def _bearer(user: str, token: str) -> str:
-    return f"user={user}\x01auth=Bearer {token}\x01\x01"
-
-
-def _base64(text: str) -> bytes:
-    return base64.b64encode(text.encode()) + b"\r\n"
-
-
-def _secrets(end: Endpoint) -> list[str]:
-    """Whatever a server that echoes our words could put into its answer."""
-    said = [step.decode().strip() for _, steps in _mechanisms(end) for step in steps]
-    return [secret for secret in (*said, end.password, end.oauth_token) if secret]

@@ -43,7 +43,7 @@ class Reply(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """The lines as one, without the codes that head each of them, printable, at most 2,000 characters."""
         said = " ".join(_ENHANCED.sub("", line, count=1) for line in self.lines)
-        return _UNPRINTABLE.sub(" ", said).strip()[:MAX_TEXT]
+        return said.strip()[:MAX_TEXT]
 
 
 class Wire:
@@ -73,9 +73,9 @@ class Wire:
             line = self._line(deadline, patience, MAX_REPLY - size)
             parsed = _LINE.fullmatch(line)
             if parsed is None or (lines and int(parsed[1]) != code):
-                raise WireError(f"the server's answer is not SMTP: {line[:80]!r}")
+                raise WireError(f"the server's answer is not SMTP: {_printable(line[:80])}")
             code, size, more = int(parsed[1]), size + len(line), parsed[2] == b"-"
-            lines.append((parsed[3] or b"").decode("utf-8", "replace"))
+            lines.append(_printable(parsed[3] or b""))
         return Reply(code, tuple(lines))
 
     def unasked(self) -> Reply | None:
@@ -128,6 +128,10 @@ class Wire:
         if not data:
             raise WireError("the server closed the connection")
         return data
+
+
+def _printable(said: bytes) -> str:
+    return _UNPRINTABLE.sub(" ", said.decode("utf-8", "replace"))
 
 
 def _left(deadline: float) -> float:
