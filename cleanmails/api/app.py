@@ -16,15 +16,18 @@ from cleanmails import log
 from cleanmails.api import auth, pages, problems
 from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.body import JsonBody
+from cleanmails.api.domains import Domains
 from cleanmails.api.gate import Gate
 from cleanmails.api.given import Enqueue
 from cleanmails.api.health import healthz
 from cleanmails.api.session import Sessions
+from cleanmails.api.workspace import Workspaces
 from cleanmails.ledger.db import Database
+from cleanmails.mail.dns import Resolver
 from cleanmails.settings import Settings
 from cleanmails.vault import Vault
 
-CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (healthz, Sessions, ApiKeys)
+CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (healthz, Sessions, ApiKeys, Workspaces, Domains)
 """Every noun of the API."""
 
 BODY_LIMIT: Final = 1_000_000
@@ -70,6 +73,7 @@ def create_app(
             "vault": _value(vault),
             "enqueue": _value(wake),
             "gate": _value(Gate()),
+            "resolver": _value(Resolver(settings.dns_servers)),
             "now": Provide(clock, sync_to_thread=False),
             "principal": Provide(_principal, sync_to_thread=False),
             "window": Provide(pages.window, sync_to_thread=False),

@@ -9,6 +9,7 @@
 | `now` | `datetime` | the time of this request |
 | `enqueue` | `Enqueue` | wakes an actor by name, after the commit (`enqueue("plan")`) |
 | `window` | `Window` | `?limit=` and `?after=` of a list in pages |
+| `resolver` | `Resolver` | asks the DNS |
 | `gate` | `Gate` | slows down who guesses passwords |
 
 `def list_domains(self, database: Given[Database], principal: Given[Principal]) -> ...`: the name decides what comes, the type is for the reader and mypy.

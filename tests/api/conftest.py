@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
@@ -40,8 +39,14 @@ def database(database_url):
 
 
 @pytest.fixture
-def settings(tmp_path: Path):
-    return load({"CLEANMAILS_STATE_DIR": str(tmp_path), "CLEANMAILS_URL": "http://testserver.localhost"})
+def environ():
+    """What the settings of this installation are read from; a file of tests may have its own."""
+    return {}
+
+
+@pytest.fixture
+def settings(environ):
+    return load({"CLEANMAILS_URL": "http://testserver.localhost", **environ})
 
 
 class Clock:

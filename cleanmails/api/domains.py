@@ -1,0 +1,180 @@
+"""Sending domains: made with a key pair, shown with the records to publish, and checked in DNS."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import Controller, delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from cleanmails import log
+from cleanmails.api.auth import Permission, Principal
+from cleanmails.api.given import Given
+from cleanmails.api.pages import Page, Window, page
+from cleanmails.api.reference import also
+from cleanmails.errors import Fault
+from cleanmails.ledger import domains, workspaces
+from cleanmails.ledger.db import Database, Row
+from cleanmails.mail.dkim import dns_strings, generate_key
+from cleanmails.mail.dns import Resolver
+from cleanmails.mail.domains import Kind, RecordFinding, RecordState, check_domain, to_publish, verdict
+from cleanmails.records import DomainStatus
+from cleanmails.rules import address
+from cleanmails.settings import Settings
+from cleanmails.vault import Vault
+
+_log = log.get(__name__)
+
+
+class NewDomain(msgspec.Struct, frozen=True, kw_only=True):
+    """A domain to send from. `selector` is the label under which its DKIM key is published."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=253, examples=["agency.example"])]
+    selector: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z", max_length=63)] = "cleanmails"
+
+    def faults(self) -> Iterator[Fault]:
+        """The name must be one that mail can be sent from."""
+        try:
+            address.domain(self.name)
+        except address.AddressError:
+            yield Fault("name", "domain", "This must be a domain name like agency.example.")
+
+
+class DnsRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A record to publish. `strings` is the value of a TXT record cut into the pieces of at most 255 characters that some providers ask for."""
+
+    kind: Kind
+    type: str
+    name: str
+    value: str
+    strings: list[str]
+
+
+class Domain(msgspec.Struct, frozen=True, kw_only=True):
+    """A sending domain. `findings` is what the last look at DNS found, record by record; `senders` how many mailboxes send from it."""
+
+    id: int
+    name: str
+    status: DomainStatus
+    selector: str
+    senders: int
+    records: list[DnsRecord]
+    findings: list[RecordFinding]
+    checked_at: datetime | None
+    verified_at: datetime | None
+    created_at: datetime
+
+
+class Domains(Controller):
+    """`/v1/outreach/domains`."""
+
+    path = "/v1/outreach/domains"
+    tags = ("domains",)
+
+    @post(sync_to_thread=True, needs=Permission.SETUP, responses=also(409))
+    def create(
+        self,
+        data: JSONBody[NewDomain],
+        database: Given[Database],
+        settings: Given[Settings],
+        vault: Given[Vault],
+        principal: Given[Principal],
+    ) -> Domain:
+        """Add a domain. It gets a DKIM key pair; publish the `records`, then verify it."""
+        private, public = generate_key()
+        workspace = principal.workspace_id
+        with database.transaction() as db:
+            domain_id = domains.create(db, workspace, address.domain(data.name))
+            key_id = domains.next_key_id(db)
+            sealed = vault.seal(private, f"dkim_key:{key_id}:private")
+            domains.add_key(
+                db, workspace, domain_id, key_id, selector=data.selector, private_sealed=sealed, public_key=public
+            )
+            return _domain(domains.read(db, workspace, domain_id), settings)
+
+    @get(sync_to_thread=True)
+    def list_all(
+        self,
+        database: Given[Database],
+        settings: Given[Settings],
+        principal: Given[Principal],
+        window: Given[Window],
+    ) -> Page[Domain]:
+        """List the domains, oldest first."""
+        with database.transaction() as db:
+            rows = domains.list_domains(db, principal.workspace_id, after=window.after, limit=window.fetch)
+        return page(rows, window, lambda row: _domain(row, settings))
+
+    @get("/{domain_id:int}", sync_to_thread=True)
+    def read(
+        self,
+        domain_id: FromPath[int],
+        database: Given[Database],
+        settings: Given[Settings],
+        principal: Given[Principal],
+    ) -> Domain:
+        """Read one domain."""
+        with database.transaction() as db:
+            return _domain(domains.read(db, principal.workspace_id, domain_id), settings)
+
+    @delete("/{domain_id:int}", sync_to_thread=True, needs=Permission.SETUP, responses=also(409))
+    def remove(self, domain_id: FromPath[int], database: Given[Database], principal: Given[Principal]) -> None:
+        """Delete a domain and its key. While senders send from it this is refused."""
+        with database.transaction() as db:
+            domains.delete(db, principal.workspace_id, domain_id)
+
+    @post("/{domain_id:int}/verify", sync_to_thread=True, status_code=200, needs=Permission.SETUP)
+    def verify(
+        self,
+        domain_id: FromPath[int],
+        database: Given[Database],
+        settings: Given[Settings],
+        resolver: Given[Resolver],
+        principal: Given[Principal],
+        now: Given[datetime],
+    ) -> Domain:
+        """Look the records up in DNS now, and say of each what was found and what was expected.
+
+        The status becomes `verified` when the DKIM key is there and SPF does not stand against us, `faulty` when one of them is wrong, and stays what
+        it was when DNS does not answer.
+        """
+        workspace = principal.workspace_id
+        with database.transaction() as db:
+            row = domains.read(db, workspace, domain_id)
+        # No transaction is held while name servers are asked.
+        tracking = _tracking(row, settings)
+        findings = check_domain(row["name"], row["selector"], row["public_key"], resolver=resolver, tracking=tracking)
+        status = verdict(findings)
+        with database.transaction() as db:
+            domains.record_check(
+                db, workspace, domain_id, findings=msgspec.to_builtins(findings), status=status, now=now
+            )
+            state = {finding.kind: finding.state for finding in findings}
+            if tracking and state[Kind.TRACKING] is not RecordState.UNREACHABLE:
+                found = state[Kind.TRACKING] is RecordState.OK
+                workspaces.verify_tracking(db, workspace, tracking[0], found=found, now=now)
+            row = domains.read(db, workspace, domain_id)
+        _log.info("domain.verified", domain=domain_id, status=row["status"], **state)
+        return _domain(row, settings)
+
+
+def _domain(row: Row, settings: Settings) -> Domain:
+    records = to_publish(row["name"], row["selector"], row["public_key"], tracking=_tracking(row, settings))
+    given: dict[str, Any] = {name: row[name] for name in Domain.__struct_fields__ if name in row}
+    given["records"] = [
+        {
+            **msgspec.structs.asdict(record),
+            "strings": list(dns_strings(record.value)) if record.type == "TXT" else [],
+        }
+        for record in records
+    ]
+    return msgspec.convert(given, Domain)
+
+
+def _tracking(row: Row, settings: Settings) -> tuple[str, str] | None:
+    """The workspace's tracking name and where it must lead, if it lies under this domain."""
+    name: str | None = row["tracking_domain"]
+    host = urlsplit(settings.public_url).hostname
+    return (name, host) if name and host and name.endswith(f".{row['name']}") else None
