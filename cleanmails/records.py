@@ -362,6 +362,20 @@ class Ends(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     outcome: WalkOutcome
 
 
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a walk goes after its delivery settled. `settled_at` and `last_delivery_id` are set when a mail was really sent."""
+
+    campaign_id: int
+    lead_id: int
+    state: WalkState
+    step: int
+    due_at: datetime | None = None
+    outcome: WalkOutcome | None = None
+    hold_reason: str | None = None
+    settled_at: datetime | None = None
+    last_delivery_id: int | None = None
+
+
 Decision = Planned | Skipped | Waits | Ends
 
 
@@ -383,3 +397,19 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     links: tuple[LinkSlot, ...] = ()
     unsubscribe: bool = False
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """A row on its way to a list: its line, and the lead it names, or in `fault` why it names none. `raw` is the row as it stood.
+
+    `email` is normalised (`rules/address.py`); what is empty says nothing of the lead. Keys of `fields` are `content.field_name` in lower case.
+    """
+
+    line: int
+    email: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    company: str = ""
+    fields: dict[str, str] = {}
+    raw: str = ""
+    fault: str | None = None

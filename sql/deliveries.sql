@@ -21,6 +21,8 @@ SELECT d.id, d.token, d.workspace_id, d.campaign_id, d.lead_id, d.step, d.sender
        c.missing_field, c.track_opens, c.track_clicks,
        w.postal_address, CASE WHEN w.tracking_verified_at IS NOT NULL THEN w.tracking_domain END AS tracking_domain,
        k.id AS key_id, k.selector, dom.name AS domain_name,
+       (SELECT p.subjects FROM steps p WHERE p.campaign_id = d.campaign_id AND p.position < d.step AND cardinality(p.subjects) > 0
+        ORDER BY p.position DESC LIMIT 1) AS earlier_subjects,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('message_id', p.message_id, 'subject', p.subject, 'starts_thread', p.starts_thread) ORDER BY p.step), '[]')
         FROM deliveries p WHERE p.campaign_id = d.campaign_id AND p.lead_id = d.lead_id AND p.step < d.step AND p.state IN ('sent', 'unknown')) AS thread
 FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS mine (id, token)
@@ -73,22 +75,23 @@ WITH wanted AS (
     FROM wanted w WHERE d.id = w.id AND d.token = w.token AND d.state = 'planned'
     RETURNING d.campaign_id, d.lead_id, w.reason
 )
-UPDATE campaign_leads cl SET state = 'held', hold_reason = held.reason
+UPDATE campaign_leads cl SET state = 'held', hold_reason = 'missing_field'
 FROM held WHERE cl.campaign_id = held.campaign_id AND cl.lead_id = held.lead_id AND cl.state = 'in_flight';
 
 -- name: put_back
 -- Deliveries that leave the pipe without an attempt (paused, window over, limit met, step gone): `deferred`, and the walk waits to be planned again.
+-- From `sending` only a living worker puts one back, that knows it never wrote the dot: its mark was committed and the answer to that was lost.
 WITH wanted AS (
     SELECT * FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(reasons)s::text[]) AS t (id, token, reason)
 ), back AS (
-    UPDATE deliveries d SET state = 'deferred', token = NULL, worker_id = NULL, reason = w.reason
-    FROM wanted w WHERE d.id = w.id AND d.token = w.token AND d.state IN ('planned', 'rendered')
-    RETURNING d.id, d.campaign_id, d.lead_id, d.sender_id
+    UPDATE deliveries d SET state = 'deferred', token = NULL, worker_id = NULL, sending_at = NULL, reason = w.reason
+    FROM wanted w WHERE d.id = w.id AND d.token = w.token AND d.state IN ('planned', 'rendered', 'sending')
+    RETURNING d.id, d.campaign_id, d.lead_id, d.sender_id, d.planned_at
 ), walked AS (
     UPDATE campaign_leads cl SET state = 'waiting', due_at = %(now)s::timestamptz
     FROM back WHERE cl.campaign_id = back.campaign_id AND cl.lead_id = back.lead_id AND cl.state = 'in_flight'
 )
-SELECT id, sender_id FROM back;
+SELECT sender_id, (planned_at AT TIME ZONE 'UTC')::date AS day, count(*)::integer AS n FROM back GROUP BY 1, 2;
 
 -- name: let_go
 -- A worker that cannot send these now (a provider's rate) gives them back to the queue untouched.
@@ -192,9 +195,11 @@ WHERE d.id = %(id)s::bigint;
 -- name: lock_results
 -- Deliveries whose attempt has an end, still held by the token of that attempt; `state` is what they leave. From `unknown` the attempt's own
 -- late answer is evidence like any other.
-SELECT d.id, d.token, d.workspace_id, d.campaign_id, d.lead_id, d.step, d.sender_id, d.state, d.sending_at, d.tries, d.message_id, d.subject_index, d.provider
+SELECT d.id, d.token, d.workspace_id, d.campaign_id, d.lead_id, d.step, d.sender_id, d.state, d.planned_at, d.sending_at, d.tries,
+       d.message_id, d.subject, d.subject_index, d.provider, l.email
 FROM deliveries d
 JOIN unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS t (id, token) ON d.id = t.id AND d.token = t.token
+JOIN leads l ON l.id = d.lead_id
 WHERE d.state IN ('rendered', 'sending', 'unknown')
 ORDER BY d.id
 FOR NO KEY UPDATE OF d;
@@ -223,18 +228,22 @@ SET outcome = EXCLUDED.outcome, stage = EXCLUDED.stage, code = EXCLUDED.code, en
 WHERE a.outcome = 'unknown';
 
 -- name: move_walks
--- The walks behind settled deliveries go on: to the next step, back to the same one, or to their end. A walk that was ended meanwhile stays ended, but knows its last mail.
+-- The walks behind settled deliveries go on: to the next step, back to the same one, or to their end. A walk that was ended meanwhile stays ended, but
+-- knows its last mail. `on_way` are the walks that wait for this very delivery.
 UPDATE campaign_leads cl
-SET state = CASE WHEN cl.state = 'in_flight' THEN t.state ELSE cl.state END,
-    step = CASE WHEN cl.state = 'in_flight' THEN t.step ELSE cl.step END,
-    due_at = CASE WHEN cl.state = 'in_flight' THEN t.due_at ELSE cl.due_at END,
-    outcome = CASE WHEN cl.state = 'in_flight' THEN t.outcome ELSE cl.outcome END,
-    ended_at = CASE WHEN cl.state = 'in_flight' AND t.state = 'ended' THEN %(now)s::timestamptz ELSE cl.ended_at END,
+SET state = CASE WHEN on_way THEN t.state ELSE cl.state END,
+    step = CASE WHEN on_way THEN t.step ELSE cl.step END,
+    due_at = CASE WHEN on_way THEN t.due_at ELSE cl.due_at END,
+    outcome = CASE WHEN on_way THEN t.outcome ELSE cl.outcome END,
+    hold_reason = CASE WHEN on_way THEN t.hold_reason ELSE cl.hold_reason END,
+    ended_at = CASE WHEN on_way AND t.state = 'ended' THEN %(now)s::timestamptz ELSE cl.ended_at END,
     settled_at = coalesce(t.settled_at, cl.settled_at),
     last_delivery_id = coalesce(t.last_delivery_id, cl.last_delivery_id)
 FROM unnest(%(campaigns)s::bigint[], %(leads)s::bigint[], %(states)s::text[], %(steps)s::smallint[], %(due)s::timestamptz[], %(outcomes)s::text[],
-            %(settled)s::timestamptz[], %(last)s::bigint[])
-     AS t (campaign_id, lead_id, state, step, due_at, outcome, settled_at, last_delivery_id)
+            %(holds)s::text[], %(settled)s::timestamptz[], %(last)s::bigint[])
+     AS t (campaign_id, lead_id, state, step, due_at, outcome, hold_reason, settled_at, last_delivery_id)
+JOIN campaign_leads held USING (campaign_id, lead_id)
+CROSS JOIN LATERAL (SELECT held.state = 'in_flight' OR (held.state = 'held' AND held.hold_reason = 'unknown') AS on_way) w
 WHERE cl.campaign_id = t.campaign_id AND cl.lead_id = t.lead_id;
 
 -- name: drop_bytes
@@ -289,8 +298,13 @@ RETURNING d.id, d.state, d.sender_id;
 
 -- name: make_unknown
 -- A worker died between the mark and the answer: the mail may be out. Nothing but evidence or a person leads out of here.
-UPDATE deliveries d SET state = 'unknown', worker_id = NULL, attempts = d.attempts + 1,
-       reason = 'The worker stopped between the final dot and the answer; the server may or may not have taken the mail.'
-FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS t (id, token)
-WHERE d.id = t.id AND d.token = t.token AND d.state = 'sending'
-RETURNING d.id, d.token, d.workspace_id, d.sender_id, d.sending_at;
+WITH lost AS (
+    UPDATE deliveries d SET state = 'unknown', worker_id = NULL, attempts = d.attempts + 1, reason = %(reason)s::text
+    FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS t (id, token)
+    WHERE d.id = t.id AND d.token = t.token AND d.state = 'sending'
+    RETURNING d.id, d.token, d.workspace_id, d.campaign_id, d.lead_id, d.sender_id, d.sending_at
+), walked AS (
+    UPDATE campaign_leads cl SET state = 'held', hold_reason = 'unknown'
+    FROM lost WHERE cl.campaign_id = lost.campaign_id AND cl.lead_id = lost.lead_id AND cl.state = 'in_flight'
+)
+SELECT * FROM lost;

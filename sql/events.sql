@@ -8,3 +8,7 @@ FROM unnest(%(types)s::text[], %(workspaces)s::bigint[], %(campaigns)s::bigint[]
             %(senders)s::bigint[], %(data)s::text[])
      WITH ORDINALITY AS t (type, workspace_id, campaign_id, lead_id, delivery_id, sender_id, data, n)
 ORDER BY t.n;
+
+-- name: make_months
+-- The partitions of this month and the next two, so that the default one stays empty.
+SELECT make_event_months(2) AS made;

@@ -41,7 +41,7 @@ WHERE s.id IN (SELECT cs.sender_id FROM campaign_senders cs WHERE cs.campaign_id
 
 -- name: due_walks
 -- Per (campaign, sender with room): the oldest walks that are due and belong to this sender; sender 0 stands for walks that no sender has yet.
--- A LIMIT inside the LATERAL keeps this a few index entries a pair, whatever waits behind them.
+-- A LIMIT inside the LATERAL keeps this a few index entries a pair, whatever waits behind them. An empty provider: nobody has looked up the domain yet.
 WITH due AS MATERIALIZED (
     SELECT w.*
     FROM unnest(%(campaigns)s::bigint[], %(senders)s::bigint[]) AS pair (campaign_id, sender_id)
@@ -54,7 +54,7 @@ WITH due AS MATERIALIZED (
         FOR UPDATE SKIP LOCKED
     ) w
 )
-SELECT due.*, l.email, coalesce(rd.provider, l.domain) AS provider, rd.name IS NULL AS provider_unknown,
+SELECT due.*, l.email, coalesce(rd.provider, '') AS provider,
        coalesce(d.tries, 0) AS attempt, d.id IS NOT NULL AS judged, last.id IS NOT NULL AS mailed, last.opened_at, last.clicked_at,
        CASE WHEN l.status <> 'active' THEN l.status WHEN l.validation = 'invalid' THEN 'invalid'
             WHEN EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
@@ -87,7 +87,7 @@ SET state = CASE WHEN d.attempts > 0 AND d.hash IS NOT NULL AND d.sender_id = EX
     sender_id = EXCLUDED.sender_id, provider = EXCLUDED.provider, planned_at = EXCLUDED.planned_at, queued_at = EXCLUDED.queued_at,
     not_after = EXCLUDED.not_after, token = NULL, worker_id = NULL, reason = NULL
 WHERE d.state IN ('deferred', 'held')
-RETURNING d.id, d.campaign_id, d.sender_id, d.step, d.state, (xmax = 0) AS fresh;
+RETURNING d.id, d.campaign_id, d.lead_id, d.sender_id, d.state, (xmax = 0) AS fresh;
 
 -- name: count_new
 -- First mails planned, by the campaign zone's day.

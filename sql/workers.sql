@@ -31,3 +31,11 @@ ON CONFLICT (name) DO UPDATE SET done_at = EXCLUDED.done_at;
 
 -- name: duty_ages
 SELECT name, extract(epoch FROM clock_timestamp() - done_at)::float8 AS age FROM duties;
+
+-- name: now
+-- The ledger's clock.
+SELECT clock_timestamp() AS now;
+
+-- name: try_sweep
+-- One sweep at a time.
+SELECT pg_try_advisory_xact_lock(4, 2) AS mine;

@@ -11,7 +11,7 @@ import msgspec
 from cleanmails.ledger.columns import columns
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
-from cleanmails.records import DeliveryState, FailureClass, WalkOutcome, WalkState
+from cleanmails.records import DeliveryState, FailureClass, Move
 
 Held = tuple[int, int]
 """A delivery's id and the fencing token under which it is held."""
@@ -63,19 +63,6 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime
 
 
-class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a walk goes after its delivery settled. `settled_at` and `last_delivery_id` are set when a mail was really sent."""
-
-    campaign_id: int
-    lead_id: int
-    state: WalkState
-    step: int
-    due_at: datetime | None = None
-    outcome: WalkOutcome | None = None
-    settled_at: datetime | None = None
-    last_delivery_id: int | None = None
-
-
 def take_planned(db: Connection, ids: Sequence[int], worker_id: int) -> list[Held]:
     """Takes those of `ids` that are planned and free; the lease is the worker's."""
     rows = db.execute(sql("deliveries.take_planned"), {"ids": list(ids), "worker_id": worker_id})
@@ -118,12 +105,13 @@ def write_held(db: Connection, held: Iterable[tuple[int, int, str]]) -> None:
     db.execute(sql("deliveries.write_held"), columns(("ids", "tokens", "reasons"), held))
 
 
-def put_back(db: Connection, now: datetime, back: Iterable[tuple[int, int, str]]) -> dict[int, int]:
-    """Deliveries that leave the pipe unsent (id, token, reason), to be planned again; how many of each sender. Their walks must be locked."""
-    counts: dict[int, int] = {}
-    for row in db.execute(sql("deliveries.put_back"), columns(("ids", "tokens", "reasons"), back) | {"now": now}):
-        counts[row["sender_id"]] = counts.get(row["sender_id"], 0) + 1
-    return counts
+def put_back(db: Connection, now: datetime, back: Iterable[tuple[int, int, str]]) -> dict[tuple[int, date], int]:
+    """Deliveries that leave the pipe unsent (id, token, reason), to be planned again. Their walks must be locked.
+
+    Returns how many came back by sender and the UTC day they had been planned on.
+    """
+    found = db.execute(sql("deliveries.put_back"), columns(("ids", "tokens", "reasons"), back) | {"now": now})
+    return {(row["sender_id"], row["day"]): row["n"] for row in found}
 
 
 def let_go(db: Connection, now: datetime, held: Iterable[Held]) -> None:
@@ -210,7 +198,7 @@ def write_attempts(db: Connection, attempts: Iterable[Attempt]) -> None:
 def move_walks(db: Connection, now: datetime, moves: Iterable[Move]) -> None:
     """The walks go on. They must be locked."""
     rows = [msgspec.structs.astuple(m) for m in moves]
-    names = ("campaigns", "leads", "states", "steps", "due", "outcomes", "settled", "last")
+    names = ("campaigns", "leads", "states", "steps", "due", "outcomes", "holds", "settled", "last")
     db.execute(sql("deliveries.move_walks"), columns(names, rows) | {"now": now})
 
 
@@ -264,6 +252,6 @@ def requeue(db: Connection, held: Iterable[tuple[int, int | None]]) -> list[Row]
     return db.execute(sql("deliveries.requeue"), columns(("ids", "tokens"), held)).fetchall()
 
 
-def make_unknown(db: Connection, held: Iterable[Held]) -> list[Row]:
-    """From `sending` to `unknown`, because nobody is left who could know."""
-    return db.execute(sql("deliveries.make_unknown"), columns(("ids", "tokens"), held)).fetchall()
+def make_unknown(db: Connection, held: Iterable[Held], reason: str) -> list[Row]:
+    """From `sending` to `unknown`, because nobody is left who could know; their walks are held. Their walks must be locked."""
+    return db.execute(sql("deliveries.make_unknown"), columns(("ids", "tokens"), held) | {"reason": reason}).fetchall()

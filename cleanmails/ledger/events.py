@@ -39,3 +39,8 @@ def append(db: Connection, events: Iterable[Event]) -> None:
     names = ("types", "workspaces", "campaigns", "leads", "deliveries", "senders", "data")
     if rows:
         db.execute(sql("events.append"), columns(names, rows))
+
+
+def make_months(db: Connection) -> None:
+    """Makes the monthly partitions that are missing, two months ahead."""
+    db.execute(sql("events.make_months"))

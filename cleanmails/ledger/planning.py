@@ -19,6 +19,7 @@ class Written(msgspec.Struct, frozen=True):
 
     id: int
     campaign_id: int
+    lead_id: int
     sender_id: int
     state: str
     fresh: bool

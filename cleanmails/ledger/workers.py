@@ -1,5 +1,7 @@
 """Worker processes with their leases, and when each recurring duty was last done."""
 
+from datetime import datetime
+
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
 
@@ -39,3 +41,17 @@ def did(db: Connection, duty: str) -> None:
 def duty_ages(db: Connection) -> dict[str, float]:
     """Seconds since each duty was last done."""
     return {row["name"]: row["age"] for row in db.execute(sql("workers.duty_ages"))}
+
+
+def now(db: Connection) -> datetime:
+    """The ledger's clock: the only one that times are compared by."""
+    row = db.execute(sql("workers.now")).fetchone()
+    assert row is not None
+    moment: datetime = row["now"]
+    return moment
+
+
+def try_sweep(db: Connection) -> bool:
+    """Whether this transaction is the one sweep now."""
+    row = db.execute(sql("workers.try_sweep")).fetchone()
+    return row is not None and bool(row["mine"])

@@ -378,6 +378,7 @@ CREATE TABLE deliveries (
     starts_thread    boolean,
     hash             bytea,
     reason           text,
+    evidence         text,
     failure          text CHECK (failure IN ('recipient_bad', 'soft', 'greylisted', 'policy', 'authentication', 'connection')),
     reply_code       smallint,
     reply_text       text,
@@ -446,3 +447,21 @@ CREATE TABLE events (
 CREATE TABLE events_default PARTITION OF events DEFAULT;
 CREATE INDEX events_by_workspace ON events (workspace_id, id);
 CREATE INDEX events_by_lead ON events (lead_id, id) WHERE lead_id IS NOT NULL;
+
+-- Makes the partitions of this month and the `ahead` that follow, where they are missing; the default one stays empty behind them.
+CREATE FUNCTION make_event_months(ahead integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
+    made integer := 0;
+BEGIN
+    FOR n IN 0..ahead LOOP
+        IF to_regclass(format('events_%s', to_char(month, 'YYYYMM'))) IS NULL THEN
+            EXECUTE format('CREATE TABLE %I PARTITION OF events FOR VALUES FROM (%L) TO (%L)', 'events_' || to_char(month, 'YYYYMM'),
+                           month::timestamp AT TIME ZONE 'UTC', (month + interval '1 month')::timestamp AT TIME ZONE 'UTC');
+            made := made + 1;
+        END IF;
+        month := (month + interval '1 month')::date;
+    END LOOP;
+    RETURN made;
+END $$;
+SELECT make_event_months(2);

@@ -1,0 +1,82 @@
+"""The queues in Redis. What stands in them are hints that may be lost, doubled or shuffled: the ledger knows what there is to do.
+
+| queue | message | who takes it |
+|---|---|---|
+| `plan` | `tick()`, `plan()` | the `plan` workers |
+| `render` | `render(ids)` | the `render` workers |
+| `send` | `send(sender_id, ids)` | the `send` workers |
+| `upkeep` | `upkeep()` | the `upkeep` workers |
+| `resolve` | `resolve(names)` | the `upkeep` workers |
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import AgeLimit, Middleware, ShutdownNotifications
+from redis.exceptions import RedisError
+
+from cleanmails import log
+
+logger = log.get(__name__)
+
+CHUNK = 100
+"""Deliveries a message: enough to spread the cost of a message (some 280 us), few enough that a chunk is done in seconds."""
+
+# A minute-old tick has nothing to say any more: newer ones have taken its place.
+TICK_AGE_MS = 30_000
+
+
+def make_broker(redis_url: str, *, middleware: Iterable[Middleware] = ()) -> RedisBroker:
+    """A broker without dramatiq's retries, time limits and metrics server: the ledger retries, and a mail is not interrupted in the middle.
+
+    A dead worker's messages come back after 15 s instead of 60; until then, and if they never do, the sweep finds their work in the ledger.
+    """
+    return RedisBroker(
+        url=redis_url,
+        middleware=[AgeLimit(), ShutdownNotifications(), *middleware],
+        heartbeat_timeout=15_000,
+        maintenance_chance=100_000,
+    )
+
+
+class Queues:
+    """Puts messages into the queues. An unreachable Redis is logged and no error: the sweep enqueues again what the ledger knows."""
+
+    def __init__(self, broker: dramatiq.Broker) -> None:
+        self._broker = broker
+        for queue in ("plan", "render", "send", "upkeep", "resolve"):
+            broker.declare_queue(queue)
+
+    def plan(self, *, delay_ms: int | None = None) -> None:
+        """Wakes the planner, now or in some seconds."""
+        self._put("plan", "plan", delay_ms=delay_ms)
+
+    def render(self, ids: Sequence[int]) -> None:
+        """Planned deliveries, to be rendered."""
+        for start in range(0, len(ids), CHUNK):
+            self._put("render", "render", list(ids[start : start + CHUNK]))
+
+    def send(self, by_sender: Mapping[int, Sequence[int]], *, delay_ms: int | None = None) -> None:
+        """Rendered deliveries by sender, to be sent."""
+        for sender_id, ids in by_sender.items():
+            for start in range(0, len(ids), CHUNK):
+                self._put("send", "send", sender_id, list(ids[start : start + CHUNK]), delay_ms=delay_ms)
+
+    def resolve(self, names: Sequence[str]) -> None:
+        """Domains whose provider nobody knows yet."""
+        for start in range(0, len(names), CHUNK):
+            self._put("resolve", "resolve", list(names[start : start + CHUNK]))
+
+    def upkeep(self) -> None:
+        """Wakes the daily and hourly duties."""
+        self._put("upkeep", "upkeep")
+
+    def _put(self, queue: str, actor: str, *args: object, delay_ms: int | None = None) -> None:
+        message: dramatiq.Message[None] = dramatiq.Message(
+            queue_name=queue, actor_name=actor, args=args, kwargs={}, options={}
+        )
+        try:
+            self._broker.enqueue(message, delay=delay_ms)
+        except (RedisError, dramatiq.errors.BrokerError) as error:
+            logger.warning("queue.unreachable", queue=queue, reason=str(error))

@@ -1,0 +1,274 @@
+"""record: what became of attempts. One transaction moves the delivery, its walk, the sender's health, the counts and the events together."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+
+import msgspec
+
+from cleanmails import log
+from cleanmails.actors.journal import Ended
+from cleanmails.actors.work import Work
+from cleanmails.errors import BusyError
+from cleanmails.ledger import campaigns, deliveries, events, planning, suppressions, workers
+from cleanmails.ledger.db import Connection, Row
+from cleanmails.ledger.deliveries import Attempt, Result
+from cleanmails.ledger.events import Event
+from cleanmails.records import CampaignView, DeliveryState, Move
+from cleanmails.rules import health, lifecycle, outcome, walks
+from cleanmails.rules.outcome import Accepted, Bounced, Failed, HoldSender, Retry, Unknown, Verdict
+
+logger = log.get(__name__)
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt with its verdict: the delivery as it stood, and what was decided of it."""
+
+    ended: Ended
+    row: Row
+    verdict: Verdict
+    now: datetime
+
+
+def settle(work: Work, ended: Sequence[Ended]) -> None:
+    """Makes facts of these answers. Deliveries that have moved on under another token are left alone: somebody else was first.
+
+    BusyError: the ledger does not answer and nothing was changed; call it again.
+    """
+    epochs = _epochs(work)
+    with work.database.transaction() as db:
+        now = workers.now(db)
+        deliveries.lock_walks(db, ((each.campaign_id, each.lead_id) for each in ended))
+        rows = deliveries.lock_results(db, [(each.id, each.token) for each in ended])
+        settled = [_judge(each, rows[each.id], now) for each in ended if each.id in rows]
+        over = _write(work, db, settled, now)
+    _release(
+        work, Counter((s.row["sender_id"], _day(s.row["planned_at"])) for s in settled if not _counts_today(s)), epochs
+    )
+    for campaign_id in over:
+        protect(work, campaign_id)
+    for one in settled:
+        _tell(one)
+
+
+def _judge(ended: Ended, row: Row, now: datetime) -> Settled:
+    verdict = outcome.judge(ended.answer, row["tries"] + 1, now)
+    return Settled(ended=ended, row=row, verdict=verdict, now=now)
+
+
+def _write(work: Work, db: Connection, settled: Sequence[Settled], now: datetime) -> list[int]:
+    """Everything that follows, in the lock order; the campaigns whose bounces are too many now."""
+    views = planning.campaigns(db, now, sorted({s.row["campaign_id"] for s in settled}))
+    deliveries.write_results(db, (_result(s) for s in settled))
+    deliveries.write_attempts(db, (_attempt(s) for s in settled))
+    deliveries.move_walks(db, now, (_move(s, views) for s in settled))
+    deliveries.drop_bytes(db, [s.row["id"] for s in settled if isinstance(s.verdict, Accepted | Bounced | Failed)])
+    refused = Counter(
+        (s.row["sender_id"], _day(s.row["sending_at"])) for s in settled if s.row["sending_at"] and not _counts_today(s)
+    )
+    if refused:
+        deliveries.give_back_day(db, refused)
+    for sender_id in sorted({s.row["sender_id"] for s in settled}):
+        _write_sender(db, sender_id, [s for s in settled if s.row["sender_id"] == sender_id], now)
+    events.append(db, (event for s in settled if (event := _event(s))))
+    for s in settled:
+        if isinstance(s.verdict, Bounced):
+            source = f"delivery {s.row['id']}: {s.ended.answer.text}"[:500]
+            suppressions.suppress(db, s.row["workspace_id"], "address", s.row["email"], "bounced", source=source)
+    return _count(work, db, settled)
+
+
+def _result(s: Settled) -> Result:
+    verdict, answer = s.verdict, s.ended.answer
+    return Result(
+        id=s.row["id"],
+        token=s.row["token"],
+        state=_STATES[type(verdict)],
+        counts=verdict.counts if isinstance(verdict, Retry | HoldSender) else True,
+        reason=None if isinstance(verdict, Accepted) else verdict.reason,
+        failure=None if isinstance(verdict, Accepted | Unknown) else verdict.failure,
+        code=answer.code,
+        text=answer.text,
+        at=s.now,
+    )
+
+
+_STATES: Mapping[type, DeliveryState] = {
+    Accepted: DeliveryState.SENT,
+    Retry: DeliveryState.DEFERRED,
+    HoldSender: DeliveryState.DEFERRED,
+    Failed: DeliveryState.FAILED,
+    Bounced: DeliveryState.BOUNCED,
+    Unknown: DeliveryState.UNKNOWN,
+}
+
+
+def _attempt(s: Settled) -> Attempt:
+    verdict, answer = s.verdict, s.ended.answer
+    how = (
+        "accepted"
+        if answer.accepted
+        else "unknown"
+        if answer.unknown
+        else "broken"
+        if answer.code is None
+        else "refused"
+    )
+    return Attempt(
+        id=s.row["id"],
+        token=s.row["token"],
+        workspace_id=s.row["workspace_id"],
+        sender_id=s.row["sender_id"],
+        outcome=how,
+        stage=answer.stage,
+        code=answer.code,
+        enhanced=answer.enhanced,
+        text=answer.text,
+        failure=None if isinstance(verdict, Accepted | Unknown) else verdict.failure,
+        rule=None if isinstance(verdict, Accepted | Unknown) else verdict.row,
+        started_at=s.ended.started_at,
+        finished_at=s.ended.finished_at,
+    )
+
+
+def _move(s: Settled, views: Mapping[int, CampaignView]) -> Move:
+    row = s.row
+    return walks.judged(s.verdict, views[row["campaign_id"]], row["lead_id"], row["step"], row["id"], s.now)
+
+
+def _counts_today(s: Settled) -> bool:
+    """Whether the mail uses up its sender's day: it was accepted, or may have been."""
+    return isinstance(s.verdict, Accepted | Unknown)
+
+
+def _write_sender(db: Connection, sender_id: int, settled: Sequence[Settled], now: datetime) -> None:
+    """The sender's health after these verdicts, in their order; written only if it changed."""
+    row = deliveries.lock_sender(db, sender_id)
+    if row is None:
+        return
+    before = state = health.SenderState(
+        health=row["health"], errors_in_row=row["errors_in_row"], cooldown_until=row["cooldown_until"]
+    )
+    for s in settled:
+        state = health.after(s.verdict, state, now)
+    errors = [s.verdict.reason for s in settled if not isinstance(s.verdict, Accepted)]
+    if state == before and not errors:
+        return
+    deliveries.write_sender(
+        db,
+        deliveries.SenderState(
+            id=sender_id,
+            health=state.health,
+            errors_in_row=state.errors_in_row,
+            cooldown_until=state.cooldown_until,
+            cooldown_reason=errors[-1] if errors and state.cooldown_until != before.cooldown_until else None,
+            restrict=state.restricted,
+            last_error=errors[-1] if errors else None,
+            now=now,
+        ),
+    )
+
+
+def _event(s: Settled) -> Event | None:
+    if not isinstance(s.verdict, Accepted | Bounced):
+        return None
+    data = {
+        "step": s.row["step"],
+        "email": s.row["email"],
+        "message_id": s.row["message_id"],
+        "subject": s.row["subject"],
+    }
+    if isinstance(s.verdict, Bounced):
+        data |= {"failure": s.verdict.failure, "code": s.ended.answer.code, "text": s.ended.answer.text}
+    return Event(
+        workspace_id=s.row["workspace_id"],
+        type="email.sent" if isinstance(s.verdict, Accepted) else "email.bounced",
+        campaign_id=s.row["campaign_id"],
+        lead_id=s.row["lead_id"],
+        delivery_id=s.row["id"],
+        sender_id=s.row["sender_id"],
+        data=data,
+    )
+
+
+def _count(work: Work, db: Connection, settled: Sequence[Settled]) -> list[int]:
+    """Counts for auto-pause. A hard bounce at the door was handed in too, so it counts as sent: the share stays a share."""
+    bounced = Counter(s.row["campaign_id"] for s in settled if isinstance(s.verdict, Bounced))
+    sent = Counter(s.row["campaign_id"] for s in settled if isinstance(s.verdict, Accepted | Bounced))
+    if not sent:
+        return []
+    settings = work.settings
+    counts = deliveries.count_run(db, sent, bounced)
+    return [
+        row["campaign_id"]
+        for row in counts
+        if lifecycle.over_bounce_limit(
+            row["sent"], row["bounced"], settings.bounce_limit_percent, settings.bounce_min_sent
+        )
+    ]
+
+
+def protect(work: Work, campaign_id: int) -> None:
+    """Pauses a campaign whose hard bounces are too many, with the figures. In a transaction of its own: a pause takes a lock that marks hold."""
+    settings = work.settings
+    with work.database.transaction() as db:
+        paused = campaigns.auto_pause(db, campaign_id, settings.bounce_limit_percent, settings.bounce_min_sent)
+    if paused:
+        logger.warning("campaign.paused", campaign=campaign_id, reason=paused)
+
+
+def put_back(work: Work, back: Iterable[tuple[Row, str]]) -> None:
+    """Deliveries in hand that were not sent go back to be planned again: (the row as it was taken, reason)."""
+    back = list(back)
+    epochs = _epochs(work)
+    with work.database.transaction() as db:
+        deliveries.lock_walks(db, ((row["campaign_id"], row["lead_id"]) for row, _ in back))
+        locked = deliveries.lock_results(db, [(row["id"], row["token"]) for row, _ in back])
+        # A mark whose commit was never confirmed may have been counted; no dot was written, so it is taken off again.
+        marked = Counter(
+            (row["sender_id"], _day(row["sending_at"]))
+            for row in locked.values()
+            if row["state"] == DeliveryState.SENDING
+        )
+        returned = deliveries.put_back(db, workers.now(db), ((row["id"], row["token"], reason) for row, reason in back))
+        if marked:
+            deliveries.give_back_day(db, marked)
+    _release(work, returned, epochs)
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def _epochs(work: Work) -> dict[date, str | None]:
+    """What Redis must be shown to give mails back, read before the transaction that gives them up. Without Redis nothing is given back, and upkeep mends it."""
+    today = datetime.now(UTC).date()
+    try:
+        return {today: work.daily.epoch(today)}
+    except BusyError:
+        return {}
+
+
+def _release(work: Work, counts: Mapping[tuple[int, date], int], epochs: Mapping[date, str | None]) -> None:
+    for day, epoch in epochs.items():
+        freed = {sender_id: n for (sender_id, planned_on), n in counts.items() if planned_on == day}
+        try:
+            if freed and epoch:
+                work.daily.release(freed, day, epoch)
+        except BusyError:
+            logger.warning("daily.not_released", senders=sorted(freed))
+
+
+def _tell(s: Settled) -> None:
+    """One line a mail: what happened to it, and why."""
+    facts = {
+        "delivery": s.row["id"],
+        "campaign": s.row["campaign_id"],
+        "sender": s.row["sender_id"],
+        "step": s.row["step"],
+    }
+    if isinstance(s.verdict, Accepted):
+        logger.info("delivery.sent", **facts)
+        return
+    event = f"delivery.{_STATES[type(s.verdict)]}"
+    logger.warning(event, **facts, stage=s.ended.answer.stage, code=s.ended.answer.code, reason=s.verdict.reason)

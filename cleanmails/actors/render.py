@@ -1,0 +1,160 @@
+"""render: planned deliveries become bytes. One read, no I/O while the mails are made, one write."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+
+import msgspec
+
+from cleanmails import log
+from cleanmails.actors.work import Work, stopwatch
+from cleanmails.errors import CleanmailsError, InvalidError, MissingFieldError, TemplateError
+from cleanmails.ledger import deliveries
+from cleanmails.ledger.db import Row
+from cleanmails.ledger.deliveries import Rendered
+from cleanmails.mail import dkim, html, message
+from cleanmails.mail.tokens import Purpose
+from cleanmails.records import MissingField
+from cleanmails.rules import content
+
+logger = log.get(__name__)
+
+_keyring = dkim.Keyring()
+_parse = lru_cache(maxsize=4096)(content.parse)
+
+
+class Words(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail's subject and where it stands in its conversation. `index` is the A/B choice, None when the thread goes on."""
+
+    subject: str
+    index: int | None
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+
+
+def render(work: Work, ids: Sequence[int]) -> None:
+    """Makes the mails of a chunk and hands them to the senders' queues. What cannot be made is held, with the reason, and its walk waits for a person."""
+    begun = stopwatch()
+    with work.database.transaction() as db:
+        held = deliveries.take_planned(db, ids, work.worker_id)
+    with work.database.transaction() as db:
+        facts = deliveries.render_facts(db, held)
+        now: datetime = work.clock(db)
+    made: list[Rendered] = []
+    against: list[tuple[Row, str]] = []
+    gone: list[Row] = []
+    for row in facts:
+        if row["body"] is None:
+            gone.append(row)
+            continue
+        try:
+            made.append(make(work, row, now))
+        except (MissingFieldError, TemplateError, InvalidError) as error:
+            against.append((row, why(error)))
+    with work.database.transaction() as db:
+        if against or gone:
+            deliveries.lock_walks(
+                db, ((row["campaign_id"], row["lead_id"]) for row, _ in [*against, *((row, "") for row in gone)])
+            )
+            deliveries.write_held(db, ((row["id"], row["token"], reason) for row, reason in against))
+            deliveries.put_back(db, now, ((row["id"], row["token"], "the step was removed") for row in gone))
+        ready = deliveries.write_rendered(db, now, made)
+    work.queues.send(ready)
+    logger.info(
+        "mails.rendered", asked=len(ids), made=len(made), held=len(against), ms=round(1000 * (stopwatch() - begun), 1)
+    )
+
+
+def why(error: CleanmailsError) -> str:
+    """The reason of a held mail, for people: which field, or which fault and where."""
+    if isinstance(error, MissingFieldError):
+        return f"missing_field: {error.field}"
+    if isinstance(error, InvalidError):
+        return "; ".join(fault.message for fault in error.faults)
+    return error.message
+
+
+def make(work: Work, row: Row, now: datetime) -> Rendered:
+    """One mail from its facts. MissingFieldError, TemplateError, InvalidError: it cannot be made. The same facts and time give the same bytes."""
+    seed = content.Seed.of(row["campaign_id"], row["lead_id"], row["step"])
+    lead = content.lead_fields(
+        email=row["email"],
+        first_name=row["first_name"],
+        last_name=row["last_name"],
+        company=row["company"],
+        extra=row["fields"],
+    )
+    blank = row["missing_field"] == MissingField.BLANK
+    leave = f"{base_url(work, row)}/unsubscribe/{work.tokens.sign(Purpose.UNSUBSCRIBE, row['id'])}"
+    words = _words(row, seed, lead, blank=blank)
+    body = content.resolve_body(_parse(row["body"], where="body"), lead, seed, blank=blank, unsubscribe_url=leave)
+    dressed = html.dress(body, unsubscribe_url=leave, postal_address=row["postal_address"])
+    message_id = row["message_id"] or _message_id(work, row)
+    letter = message.Letter(
+        message_id=message_id,
+        date=now,
+        sender_address=row["sender_address"],
+        sender_name=row["sender_name"],
+        recipient_address=row["email"],
+        recipient_name=f"{row['first_name']} {row['last_name']}".strip(),
+        subject=words.subject,
+        html=dressed.html,
+        text=dressed.text,
+        in_reply_to=words.in_reply_to,
+        references=words.references,
+        reply_to=row["reply_to"],
+        unsubscribe_url=leave,
+        unsubscribe_mailto=f"{row['sender_address']}?subject=unsubscribe" if row["has_imap"] else None,
+    )
+    raw = message.compose(letter).raw
+    print_ = bytes.fromhex(message.fingerprint(raw))
+    if row["key_id"] is not None:
+        raw = dkim.sign(raw, _key(work, row), signed_at=int(now.timestamp()))
+    return Rendered(
+        id=row["id"],
+        token=row["token"],
+        raw=raw,
+        hash=print_,
+        message_id=message_id,
+        mail_date=now,
+        subject=words.subject,
+        subject_index=words.index,
+        starts_thread=words.in_reply_to is None,
+    )
+
+
+def base_url(work: Work, row: Row) -> str:
+    """Where a mail's links lead: the workspace's own tracking domain once it is verified, else this installation."""
+    return f"https://{row['tracking_domain']}" if row["tracking_domain"] else work.settings.public_url.rstrip("/")
+
+
+def _words(row: Row, seed: content.Seed, lead: dict[str, str], *, blank: bool) -> Words:
+    """A step with subjects starts a conversation; one without goes on with the last one, or starts it if no mail of it was ever sent."""
+    thread = row["thread"]
+    starts = [index for index, mail in enumerate(thread) if mail["starts_thread"]]
+    if row["subjects"] or not starts:
+        subjects = row["subjects"] or row["earlier_subjects"] or [""]
+        index = content.pick_subject(seed, len(subjects))
+        subject = content.resolve_subject(_parse(subjects[index], where="subject"), lead, seed, blank=blank)
+        return Words(subject=subject, index=index)
+    conversation = thread[starts[-1] :]
+    ids = tuple(mail["message_id"] for mail in conversation)
+    return Words(subject=f"Re: {conversation[0]['subject']}", index=None, in_reply_to=ids[-1], references=ids)
+
+
+def _message_id(work: Work, row: Row) -> str:
+    """Unguessable, and the same however often the delivery is rendered."""
+    token = hmac.new(work.message_key, row["id"].to_bytes(8), hashlib.sha256).digest()[:20]
+    return message.message_id(token, row["sender_address"].rpartition("@")[2])
+
+
+def _key(work: Work, row: Row) -> dkim.Key:
+    def load() -> dkim.Key:
+        with work.database.transaction() as db:
+            sealed = deliveries.dkim_key(db, row["key_id"])
+        pem = work.vault.open(sealed, f"dkim_key:{row['key_id']}:private")
+        return dkim.load_key(pem, domain=row["domain_name"], selector=row["selector"])
+
+    return _keyring.get(row["key_id"], load)

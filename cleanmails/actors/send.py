@@ -1,0 +1,304 @@
+"""send: a chunk of one sender's mails goes out over one connection.
+
+Each mail: the provider's slot, the envelope, the body, then the mark that the ledger commits, then the final dot, then the answer into the journal.
+Answers are settled in batches. What cannot go now goes back to where it came from, with the reason.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from cleanmails import log
+from cleanmails.actors import record
+from cleanmails.actors.journal import Ended, Journal
+from cleanmails.actors.work import Work, stopwatch
+from cleanmails.errors import BusyError
+from cleanmails.ledger import deliveries
+from cleanmails.ledger.db import Row
+from cleanmails.ledger.deliveries import Mark
+from cleanmails.mail import message
+from cleanmails.mail.connector import Connector
+from cleanmails.mail.smtp import Endpoint, Session
+from cleanmails.records import Answer, Security, Stage
+from cleanmails.rules import content, providers, rotation
+
+logger = log.get(__name__)
+
+T = TypeVar("T")
+
+SETTLE_AFTER = 50
+"""Answers in hand that are settled in one transaction; the journal holds them until then."""
+
+SETTLE_WITHIN = 0.2
+"""Seconds an answer may be in hand, and the longest wait that is taken with answers in hand."""
+
+PATIENCE = 3.0
+"""Seconds a chunk may wait for providers' slots before what is left goes back to the queue."""
+
+FENCED = "fenced"
+"""A mark's refusal when the delivery has moved on without us: nothing is ours to put back."""
+
+LET_GO = "limiter_unreachable"
+"""What halts a chunk without speaking against its mails: they return to the queue as they are."""
+
+OF_THE_CAMPAIGN = {"campaign_paused", "out_of_schedule"}
+OF_THE_LEAD = {FENCED, "lead_stopped"}
+"""How far a refused mark reaches; any other reason is the sender's, and ends the chunk."""
+
+KEPT_SESSIONS = 8
+"""Connections a thread keeps open between chunks; the one unused longest is closed first."""
+
+
+class Hand:
+    """What a thread of a send worker keeps from chunk to chunk: its journal and its open connections."""
+
+    def __init__(self, work: Work) -> None:
+        self.journal = Journal(work.journals, f"{work.worker_id}-{threading.get_native_id()}")
+        self._sessions: OrderedDict[int, tuple[Endpoint, Session]] = OrderedDict()
+
+    def session(self, work: Work, sender: Row) -> Session:
+        """The sender's connection, kept or new (not yet open)."""
+        endpoint = endpoint_of(work, sender)
+        kept = self._sessions.pop(sender["id"], None)
+        if kept and kept[0] != endpoint:
+            kept[1].close()
+            kept = None
+        session = kept[1] if kept else Session(endpoint, connect=connector(work).connect)
+        self._sessions[sender["id"]] = (endpoint, session)
+        if len(self._sessions) > KEPT_SESSIONS:
+            self._sessions.popitem(last=False)[1][1].close()
+        return session
+
+    def close(self) -> None:
+        """Takes leave of every server."""
+        while self._sessions:
+            self._sessions.popitem()[1][1].close()
+
+
+def connector(work: Work) -> Connector:
+    """Connections to senders' servers: private addresses only where the settings allow them."""
+    return Connector(allow_private=work.settings.allow_private_hosts)
+
+
+def endpoint_of(work: Work, sender: Row) -> Endpoint:
+    """Where and as whom the sender's mail is handed in."""
+    sealed = sender["smtp_sealed"]
+    password = work.vault.open(bytes(sealed), f"sender:{sender['id']}:smtp_password").decode() if sealed else None
+    return Endpoint(
+        host=sender["smtp_host"],
+        port=sender["smtp_port"],
+        security=Security(sender["smtp_security"]),
+        username=sender["smtp_username"] or None,
+        password=password,
+        helo=sender["address"].rpartition("@")[2],
+        ca_file=str(work.settings.ca_file) if work.settings.ca_file else None,
+    )
+
+
+def send(work: Work, hand: Hand, sender_id: int, ids: Sequence[int]) -> None:
+    """Sends those of `ids` that are rendered, free and this sender's. A message that comes twice finds nothing left to do."""
+    with work.database.transaction() as db:
+        sender = deliveries.sender(db, sender_id)
+        rows = deliveries.take_rendered(db, sender_id, ids, work.worker_id) if sender else []
+    if sender and rows:
+        work.told("after_claim")
+        Chunk(work, hand, sender, rows).run()
+
+
+class Chunk:
+    """One sender's mails in hand, from the taking to the last settling."""
+
+    def __init__(self, work: Work, hand: Hand, sender: Row, rows: list[Row]) -> None:
+        self.work, self.hand, self.sender = work, hand, sender
+        self.waiting = rows
+        self.ended: list[Ended] = []
+        self.oldest = 0.0
+        self.answered = 0
+        self.back: list[tuple[Row, str]] = []
+        self.halted = ""
+        self.refused = ""
+
+    def run(self) -> None:
+        """All mails, until each is answered, put back to be planned again, or let go for the next chunk."""
+        begun, asked = stopwatch(), len(self.waiting)
+        self._sort_out(self.sender["against"])
+        while self.waiting and not self.halted:
+            shortest = self._pass()
+            if self.work.stop.is_set() or stopwatch() + shortest > begun + PATIENCE:
+                break
+            if self.waiting and not self.halted:
+                self._pause(shortest)
+        self.settle()
+        self._give_up_the_rest()
+        figures = {
+            "asked": asked,
+            "answered": self.answered,
+            "back": len(self.back),
+            "let_go": len(self.waiting),
+            "halted": self.halted or None,
+        }
+        logger.info("chunk.sent", sender=self.sender["id"], **figures, ms=round(1000 * (stopwatch() - begun), 1))
+
+    def _sort_out(self, against: str | None) -> None:
+        """Puts back, unsent, what something stands against."""
+        self.back += [(row, against or row["against"]) for row in self.waiting if against or row["against"]]
+        self.waiting = [row for row in self.waiting if not (against or row["against"])]
+
+    def _pass(self) -> float:
+        """Sends what may go now; a mail whose provider has no slot waits for the next pass and holds up nobody. Seconds until the next slot."""
+        rows, self.waiting = self.waiting, []
+        shortest = PATIENCE
+        for row in rows:
+            if self.halted or self.work.stop.is_set():
+                self.waiting.append(row)
+            elif not self._connected(row):
+                continue  # it bore the answer
+            elif (wait := self._slot(row)) > 0:
+                self.waiting.append(row)
+                shortest = min(shortest, wait)
+            else:
+                self._send(row)
+        return shortest
+
+    def _connected(self, row: Row) -> bool:
+        """A connection that stands. If none is to be had, the mail whose turn it is bears the answer, and the others wait to be planned again."""
+        session = self.hand.session(self.work, self.sender)
+        if session.usable:
+            return True
+        begun = datetime.now(UTC)
+        answer = session.open()
+        if answer is not None:
+            self._answered(row, answer, begun)
+            self.halted = self.halted or "sender_unreachable"
+        return answer is None
+
+    def _slot(self, row: Row) -> float:
+        """Takes the provider's slot; else the seconds until there is one. Without Redis nobody knows, and no mail may go."""
+        rate = providers.rate_of(row["provider"], self.work.settings.provider_rates)
+        try:
+            slot = self.work.rate.take(row["provider"], rate)
+        except BusyError:
+            self.halted = LET_GO
+            return PATIENCE
+        return 0.0 if slot.granted else max(slot.wait, 0.001)
+
+    def _send(self, row: Row) -> None:
+        session = self.hand.session(self.work, self.sender)
+        begun, self.refused = datetime.now(UTC), ""
+        answer = session.send(
+            message.wire_address(self.sender["address"]),
+            message.wire_address(row["email"]),
+            row["raw"],
+            mark=lambda: self._mark(row),
+            progress=self.work.progress,
+        )
+        if self.refused:
+            self._stopped(row, self.refused)
+        else:
+            self._answered(row, answer, begun)
+
+    def _mark(self, row: Row) -> bool:
+        """The last word. What it refuses, or what the ledger could not commit, is not sent."""
+        seed = content.Seed.of(row["campaign_id"], row["lead_id"], row["step"])
+        mark = Mark(
+            id=row["id"],
+            token=row["token"],
+            campaign_id=row["campaign_id"],
+            lead_id=row["lead_id"],
+            sender_id=self.sender["id"],
+            worker_id=self.work.worker_id,
+            gap=rotation.gap(seed, self.sender["min_gap_seconds"], self.sender["max_gap_seconds"]),
+            lease=self.work.settings.worker_lease_seconds,
+        )
+        try:
+            with self.work.database.connection() as db:
+                if deliveries.mark_sending(db, mark):
+                    return True
+                self.refused = deliveries.why_not(db, mark)
+        except BusyError as error:
+            self.refused = error.code
+        return False
+
+    def _stopped(self, row: Row, reason: str) -> None:
+        """A mark was refused: the mail goes back, and with it whatever the same reason stands against."""
+        if reason != FENCED:
+            self.back.append((row, reason))
+        if reason in OF_THE_CAMPAIGN:
+            for other in self.waiting:
+                other["against"] = other["against"] or (reason if other["campaign_id"] == row["campaign_id"] else None)
+            self._sort_out(None)
+        elif reason not in OF_THE_LEAD:
+            self.halted = reason
+
+    def _answered(self, row: Row, answer: Answer, begun: datetime) -> None:
+        """Into the journal first, if the dot was written; then into the batch. A refusal is settled at once, because it may speak against the sender."""
+        ended = Ended(
+            id=row["id"],
+            token=row["token"],
+            campaign_id=row["campaign_id"],
+            lead_id=row["lead_id"],
+            answer=answer,
+            started_at=begun,
+            finished_at=datetime.now(UTC),
+        )
+        if answer.stage is Stage.DOT:
+            self.hand.journal.note(ended)
+        self.oldest = self.oldest or stopwatch()
+        self.ended.append(ended)
+        self.answered += 1
+        self.work.told("before_commit")
+        if not answer.accepted:
+            self.settle()
+            self.halted = self.halted or self._against_sender()
+        elif len(self.ended) >= SETTLE_AFTER or stopwatch() - self.oldest > SETTLE_WITHIN:
+            self.settle()
+
+    def settle(self) -> None:
+        """All answers in hand become facts; the journal is empty again."""
+        if self.ended:
+            self._until_done(lambda: record.settle(self.work, self.ended))
+            self.work.told("after_commit")
+            self.hand.journal.clear()
+            self.ended, self.oldest = [], 0.0
+
+    def _against_sender(self) -> str:
+        def ask() -> str:
+            with self.work.database.transaction() as db:
+                sender = deliveries.sender(db, self.sender["id"])
+            return "sender_gone" if sender is None else sender["against"] or ""
+
+        return self._until_done(ask)
+
+    def _pause(self, seconds: float) -> None:
+        """Waits for a slot, at most a second, with nothing in hand that others could miss."""
+        if seconds > SETTLE_WITHIN:
+            self.settle()
+        self.work.stop.wait(min(seconds, 1.0))
+
+    def _give_up_the_rest(self) -> None:
+        """What is left: back to be planned again if something stands against it, else back to the queue."""
+        if self.halted and self.halted != LET_GO:
+            self.back += [(row, self.halted) for row in self.waiting]
+            self.waiting = []
+        if self.back:
+            self._until_done(lambda: record.put_back(self.work, [(row, reason) for row, reason in self.back]))
+        if self.waiting:
+            self._until_done(self._let_go)
+
+    def _let_go(self) -> None:
+        with self.work.database.transaction() as db:
+            deliveries.let_go(db, self.work.clock(db), [(row["id"], row["token"]) for row in self.waiting])
+        delay = None if self.work.stop.is_set() else 1000
+        self.work.queues.send({self.sender["id"]: [row["id"] for row in self.waiting]}, delay_ms=delay)
+
+    def _until_done(self, act: Callable[[], T]) -> T:
+        """Tries until the ledger takes it. A process that must stop leaves the rest to its journal and to the sweep."""
+        while True:
+            try:
+                return act()
+            except BusyError as error:
+                logger.warning("chunk.waits", sender=self.sender["id"], reason=error.message)
+                if self.work.stop.wait(1.0):
+                    raise

@@ -1,0 +1,105 @@
+"""sweep: finds what was left behind, in the ledger and on this machine's disk, without Redis' help. Every worker process does it; one at a time."""
+
+import threading
+
+from cleanmails import log
+from cleanmails.actors import journal, record
+from cleanmails.actors.work import Work
+from cleanmails.errors import BusyError
+from cleanmails.ledger import deliveries, workers
+from cleanmails.ledger.db import Connection
+from cleanmails.ledger.deliveries import Attempt
+from cleanmails.records import DeliveryState, Stage
+
+logger = log.get(__name__)
+
+EVERY_SECONDS = 2.0
+PATIENCE = 10.0
+"""Seconds that work may stand in the pipe with nobody at it, before its message is taken for lost."""
+
+LIMIT = 5_000
+LATE_PLAN = 15.0
+"""Seconds without a plan after which the trigger is taken for dead, and any worker wakes the planner."""
+
+BLIND = "The worker stopped between the final dot and the answer: the server may or may not have taken the mail."
+
+
+def keep(work: Work) -> None:
+    """The sweep's thread: every two seconds until the process stops."""
+    while not work.stop.wait(EVERY_SECONDS):
+        try:
+            sweep(work)
+        except BusyError as error:
+            logger.warning("sweep.waits", reason=error.message)
+
+
+def start(work: Work) -> threading.Thread:
+    """Starts the thread."""
+    thread = threading.Thread(target=keep, args=(work,), name="sweep", daemon=True)
+    thread.start()
+    return thread
+
+
+def sweep(work: Work) -> None:
+    """One round: answers in orphaned journals first, because they know what the ledger does not; then abandoned work; then a late planner."""
+    for orphan in journal.orphans(work.journals):
+        if orphan.ended:
+            record.settle(work, orphan.ended)
+            logger.info("journal.settled", answers=len(orphan.ended))
+        orphan.settled()
+    with work.database.transaction() as db:
+        if not workers.try_sweep(db):
+            return
+        workers.did(db, "sweep")
+        late = workers.duty_ages(db).get("plan", LATE_PLAN) >= LATE_PLAN
+        by_state, unknown = _take_over(work, db)
+    work.queues.render(by_state.get(DeliveryState.PLANNED, {}).get(0, []))
+    work.queues.send(by_state.get(DeliveryState.RENDERED, {}))
+    if late:
+        work.queues.plan()
+    if by_state or unknown:
+        found = {state: sum(map(len, ids.values())) for state, ids in by_state.items()}
+        logger.warning("work.abandoned", **found, unknown=unknown)
+
+
+def _take_over(work: Work, db: Connection) -> tuple[dict[str, dict[int, list[int]]], int]:
+    """Deliveries whose worker is gone, or whose message was lost: back to their queue, or to `unknown`. By state and sender; and how many unknown."""
+    found = deliveries.abandoned(db, patience=PATIENCE, lease=work.settings.worker_lease_seconds, limit=LIMIT)
+    if not found:
+        return {}, 0
+    deliveries.lock_walks(
+        db, ((row["campaign_id"], row["lead_id"]) for row in found if row["state"] == DeliveryState.SENDING)
+    )
+    lost = deliveries.make_unknown(
+        db, [(row["id"], row["token"]) for row in found if row["state"] == DeliveryState.SENDING], BLIND
+    )
+    now = workers.now(db)
+    deliveries.write_attempts(
+        db,
+        (
+            Attempt(
+                id=row["id"],
+                token=row["token"],
+                workspace_id=row["workspace_id"],
+                sender_id=row["sender_id"],
+                outcome="unknown",
+                stage=Stage.DOT,
+                code=None,
+                enhanced=None,
+                text=BLIND,
+                failure=None,
+                rule=None,
+                started_at=row["sending_at"],
+                finished_at=now,
+            )
+            for row in lost
+        ),
+    )
+    by_state: dict[str, dict[int, list[int]]] = {}
+    for row in deliveries.requeue(
+        db, ((row["id"], row["token"]) for row in found if row["state"] != DeliveryState.SENDING)
+    ):
+        # A render message is not bound to a sender: they all go under 0.
+        sender_id = row["sender_id"] if row["state"] == DeliveryState.RENDERED else 0
+        by_state.setdefault(row["state"], {}).setdefault(sender_id, []).append(row["id"])
+    return by_state, len(lost)

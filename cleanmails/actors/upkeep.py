@@ -1,0 +1,41 @@
+"""upkeep: the hourly duties. Each may run any number of times."""
+
+from datetime import UTC
+
+from cleanmails import log
+from cleanmails.actors.resolve import look_up
+from cleanmails.actors.work import Work, stopwatch
+from cleanmails.ledger import events, planning, recipient_domains, sessions, workers
+
+logger = log.get(__name__)
+
+LOOK_UPS = 2_000
+"""Domains looked up again in one round."""
+
+
+def upkeep(work: Work) -> None:
+    """Everything that is due hourly; one line when it is done."""
+    begun = stopwatch()
+    senders = true_up(work)
+    with work.database.transaction() as db:
+        workers.bury(db)
+        sessions.forget_expired(db)
+        events.make_months(db)
+        stale = recipient_domains.oldest(db, LOOK_UPS)
+        workers.did(db, "upkeep")
+    if stale:
+        look_up(work, stale)
+    logger.info("upkeep.done", senders=senders, domains=len(stale), ms=round(1000 * (stopwatch() - begun), 1))
+
+
+def true_up(work: Work) -> int:
+    """Sets Redis' daily counters to the ledger's figures; under the planner's lock, so that nobody stands between a reservation and its commit."""
+    with work.database.transaction() as db:
+        now = planning.try_lock(db)
+        if now is None:
+            return 0
+        by_sender, _ = planning.pipe(db)
+        campaigns = planning.campaigns(db, now)
+        senders = planning.senders(db, now, list(campaigns), by_sender)
+        work.daily.replace({id: sender.used_today for id, sender in senders.items()}, now.astimezone(UTC).date())
+    return len(senders)
