@@ -1,0 +1,65 @@
+"""Sealed credentials and derived keys."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cleanmails.settings import load
+from cleanmails.vault import SealError, Vault
+
+OLD, NEW = bytes(32), bytes(range(32))
+vault = Vault({1: OLD, 2: NEW}, current=2)
+
+
+@given(st.binary(max_size=200), st.text(max_size=30))
+def test_what_was_sealed_opens_for_its_record(plain, record):
+    assert vault.open(vault.seal(plain, record), record) == plain
+
+
+def test_what_was_sealed_does_not_open_for_another_record():
+    with pytest.raises(SealError):
+        vault.open(vault.seal(b"hunter2", "sender:7:password"), "sender:8:password")
+
+
+@given(st.data())
+def test_no_byte_can_be_changed(data):
+    sealed = vault.seal(b"hunter2", "sender:7:password")
+    at = data.draw(st.integers(0, len(sealed) - 1))
+    changed = bytes([*sealed[:at], sealed[at] ^ data.draw(st.integers(1, 255)), *sealed[at + 1 :]])
+    with pytest.raises(SealError):
+        vault.open(changed, "sender:7:password")
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 13, 14, 20])
+def test_what_is_cut_off_does_not_open(length):
+    with pytest.raises(SealError):
+        vault.open(vault.seal(b"hunter2", "x")[:length], "x")
+
+
+def test_the_same_is_never_sealed_to_the_same_bytes():
+    assert vault.seal(b"hunter2", "x") != vault.seal(b"hunter2", "x")
+
+
+def test_an_old_key_still_opens_and_the_new_one_seals():
+    sealed = Vault({1: OLD}, current=1).seal(b"hunter2", "x")
+    assert vault.open(sealed, "x") == b"hunter2"
+    with pytest.raises(SealError):
+        Vault({1: OLD}, current=1).open(vault.seal(b"hunter2", "x"), "x")
+
+
+def test_each_purpose_has_a_key_of_its_own():
+    derived = {vault.derive("session"), vault.derive("unsubscribe"), Vault({1: OLD}, current=1).derive("session")}
+    assert len(derived) == 3
+    assert {len(key) for key in derived} == {32}
+    assert vault.derive("session") == Vault({2: NEW}, current=2).derive("session")
+
+
+def test_the_settings_key_makes_the_vault():
+    settings = load({"CLEANMAILS_SECRET_KEY": NEW.hex()})
+    sealed = Vault.from_settings(settings).seal(b"hunter2", "x")
+    assert Vault.from_settings(settings).open(sealed, "x") == b"hunter2"
+
+
+def test_a_key_of_another_length_is_refused():
+    with pytest.raises(ValueError):
+        Vault({1: b"short"}, current=1)
