@@ -9,11 +9,12 @@ from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 from structlog.contextvars import clear_contextvars
 
 from cleanmails import log
-from cleanmails.api import auth, pages, problems
+from cleanmails.api import auth, pages, problems, reference
 from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.body import JsonBody
 from cleanmails.api.domains import Domains
@@ -27,7 +28,14 @@ from cleanmails.mail.dns import Resolver
 from cleanmails.settings import Settings
 from cleanmails.vault import Vault
 
-CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (healthz, Sessions, ApiKeys, Workspaces, Domains)
+CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
+    healthz,
+    reference.openapi,
+    Sessions,
+    ApiKeys,
+    Workspaces,
+    Domains,
+)
 """Every noun of the API."""
 
 BODY_LIMIT: Final = 1_000_000
@@ -56,16 +64,17 @@ def create_app(
     vault: Vault | None = None,
     enqueue: Enqueue | None = None,
     clock: Callable[[], datetime] | None = None,
-    pages_of: Sequence[ControllerRouterHandler] = (),
+    dashboard: Sequence[ControllerRouterHandler] = (),
+    refuse: problems.Handler = problems.answer,
 ) -> Litestar:
-    """The API on a ledger. `enqueue(name)` wakes an actor (without it nobody is woken, and the next tick does the work); `pages_of` are the
-    handlers of the dashboard, which share all of this.
+    """The API on a ledger. `enqueue(name)` wakes an actor (without it nobody is woken, and the next tick does the work). `dashboard` are the
+    handlers of the pages, which share all of this; `refuse` answers every error, and may show people a page in place of a problem.
     """
     vault = vault or Vault.from_settings(settings)
     clock = clock or _now
     wake = enqueue or _nobody
     app = Litestar(
-        route_handlers=[*CONTROLLERS, *pages_of],
+        route_handlers=[*CONTROLLERS, *dashboard],
         state=State({"database": database, "settings": settings, "clock": clock}),
         dependencies={
             "database": _value(database),
@@ -81,10 +90,10 @@ def create_app(
         guards=[auth.guard],
         dto=JsonBody,
         return_dto=None,
-        exception_handlers=problems.HANDLERS,
+        exception_handlers={HTTPException: refuse, Exception: refuse},
         request_max_body_size=BODY_LIMIT,
         logging_config=None,
-        openapi_config=None,
+        openapi_config=reference.config(),
     )
     app.asgi_handler = _served(app.asgi_handler)
     return app

@@ -104,9 +104,15 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     )
     connection.scope["user"] = principal
     bind_contextvars(workspace_id=principal.workspace_id)
-    needed: Permission = handler.opt.get("needs", Permission.WRITE if unsafe else Permission.READ)
-    if not principal.may(needed):
-        raise ForbiddenError(f"The role {principal.role} may not {PERMISSIONS[needed][0]}.")
+    need = needed(handler, safe=not unsafe)
+    if not principal.may(need):
+        raise ForbiddenError(f"The role {principal.role} may not {PERMISSIONS[need][0]}.")
+
+
+def needed(handler: BaseRouteHandler, *, safe: bool) -> Permission:
+    """The permission that a handler asks for."""
+    need: Permission = handler.opt.get("needs", Permission.READ if safe else Permission.WRITE)
+    return need
 
 
 def refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any]) -> None:

@@ -8,6 +8,7 @@ A value that was sent is never repeated in a message: it may be a password.
 """
 # ruff: noqa: ANN401 - what comes out of JSON, and out of a type that is only known at run time, is Any
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -87,6 +88,10 @@ class JsonBody(AbstractDTO[Any]):
         schema: Reference | Schema = schema_creator.for_field_definition(field_definition)
         return schema
 
+    def decode_builtins(self, value: dict[str, Any]) -> Any:
+        """The fields of a form, as the handler's struct."""
+        return read_value(self._kinds[self.asgi_connection.route_handler.handler_id], value)
+
     def decode_bytes(self, value: bytes) -> Any:
         """The whole body, as the handler's struct."""
         return read(self._kinds[self.asgi_connection.route_handler.handler_id], value)
@@ -162,9 +167,15 @@ def _text(kind: inspect.StrType, value: str, at: str, faults: list[Fault]) -> st
     if "\0" in value:
         faults.append(Fault(at, "nul", "This must not hold a NUL character."))
     _sized(kind, len(value), "characters", at, faults)
-    if kind.pattern is not None and not re.search(kind.pattern, value):
+    if kind.pattern is not None and not re.search(_python_pattern(kind.pattern), value):
         faults.append(Fault(at, "pattern", f"This must match {kind.pattern}."))
     return value
+
+
+@functools.cache
+def _python_pattern(pattern: str) -> str:
+    """JSON Schema's patterns end at the end; Python's `$` would let a line break follow."""
+    return re.sub(r"(?<!\\)\$$", r"\\Z", pattern)
 
 
 def _sized(kind: Any, length: int, unit: str, at: str, faults: list[Fault]) -> None:

@@ -32,7 +32,7 @@ class NewDomain(msgspec.Struct, frozen=True, kw_only=True):
     """A domain to send from. `selector` is the label under which its DKIM key is published."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=253, examples=["agency.example"])]
-    selector: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z", max_length=63)] = "cleanmails"
+    selector: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)] = "cleanmails"
 
     def faults(self) -> Iterator[Fault]:
         """The name must be one that mail can be sent from."""

@@ -49,6 +49,8 @@ _PLAIN_CODES: Final[Mapping[int, str]] = {
 }
 """Codes of what Litestar itself refuses."""
 
+Handler = Callable[[Request[Any, Any, Any], Exception], Response[Any]]
+
 _log = log.get(__name__)
 
 
@@ -114,12 +116,6 @@ def answer(_request: Request[Any, Any, Any], error: Exception) -> Response[Probl
     return Response(
         problem, status_code=problem.status, media_type="application/problem+json", headers=headers(error, problem)
     )
-
-
-HANDLERS: Final[dict[int | type[Exception], Callable[[Request[Any, Any, Any], Exception], Response[Any]]]] = {
-    HTTPException: answer,
-    Exception: answer,
-}
 
 
 def _problem(

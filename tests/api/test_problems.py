@@ -83,7 +83,7 @@ def test_the_unexpected_tells_a_number_and_no_more(settings, database):
         raise RuntimeError("the inside")
 
     with (
-        TestClient(create_app(settings, database, pages_of=[broken]), raise_server_exceptions=False) as client,
+        TestClient(create_app(settings, database, dashboard=[broken]), raise_server_exceptions=False) as client,
         structlog.testing.capture_logs() as lines,
     ):
         answer = client.get("/broken")
