@@ -159,18 +159,18 @@ def _problem(status: int) -> dict[str, Any]:
     return problem
 
 
-def _close(part: object, schemas: dict[str, Any]) -> None:
+def _close(part: Any, schemas: dict[str, Any]) -> None:  # noqa: ANN401 - JSON of any shape
     """What a body is made of takes no fields that are not listed."""
     if isinstance(part, list):
         for each in part:
             _close(each, schemas)
+    elif isinstance(part, dict) and "$ref" in part:
+        schema = schemas[part["$ref"].rpartition("/")[2]]
+        if "properties" in schema and "additionalProperties" not in schema:
+            schema["additionalProperties"] = False
+            _close(schema["properties"], schemas)
     elif isinstance(part, dict):
-        if "$ref" in part:
-            part = schemas[part["$ref"].rpartition("/")[2]]
-        if "properties" in part and "additionalProperties" not in part:
-            part["additionalProperties"] = False
-        for each in list(part.values()):
-            _close(each, schemas)
+        _close(list(part.values()), schemas)
 
 
 def _with_plain_names(schema: dict[str, Any]) -> dict[str, Any]:
