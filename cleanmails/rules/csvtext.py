@@ -29,7 +29,10 @@ _HUGE: Final = "A cell is too long."
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A row: the line it begins in (the file's first is 1), its cells, and its text as it stood; or in `fault` why it has no cells."""
+    """A row: the line it begins in (the file's first is 1), its cells, and its text as it stood; or in `fault` why it has no cells.
+
+    `raw` is cut to 2,000 characters; NULs in it are replaced, so that it can be kept.
+    """
 
     line: int
     cells: list[str]
@@ -103,7 +106,7 @@ def _readable(feed: _Feed, delimiter: str) -> Iterator[Row]:
 
 def _raw(lines: list[str]) -> str:
     text = lines[0] if len(lines) == 1 else "".join(lines)
-    return text[:_RAW_KEPT].rstrip("\r\n")
+    return text[:_RAW_KEPT].rstrip("\r\n").replace("\0", "\ufffd")
 
 
 def _reason(error: csv.Error) -> str:
