@@ -13,7 +13,7 @@ MAX_TEXT = 1_000  # characters of a subject or a name that are kept
 MAX_DOMAIN = 253  # octets (RFC 1035, 2.3.4, without the length bytes)
 LINE = 76  # characters before a fold, as encoded words want it (RFC 2047, 2)
 
-_WORD = 48  # encoded characters in one encoded word: with `=?utf-8?q?` and a field's name well inside a line
+_WORD = 52  # encoded characters in one encoded word: with `=?utf-8?q?`, `?=` and a field's name they fit in a line
 _BREAKING = re.compile("[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff]+")
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)

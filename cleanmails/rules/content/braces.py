@@ -14,6 +14,7 @@ from cleanmails.rules.content.tree import Ai, Choice, Field, Literal, Node, Temp
 from cleanmails.rules.content.values import OWN_FIELDS, Landing, field_name
 
 MAX_DEPTH = 50
+MAX_BRACES = 5_000  # tags and groups; each costs time in every mail, and no person writes a hundred
 
 
 class Group(msgspec.Struct):
@@ -65,6 +66,7 @@ class Braces:
         self.writer = Writer()
         self.open = [Group(-1, source.where, self.writer.copy())]
         self.asks = False
+        self.opened = 0
 
     @property
     def group(self) -> Group:
@@ -109,9 +111,16 @@ class Braces:
 
     def tag(self, start: int, landing: Landing, *, shown: bool) -> Field | Ai | None:
         """The tag at `start`, where `{{` stands, if these braces are one; the position is moved past them."""
+        self._count(start)
         tag, self.position = read_tag(self.source, start, landing, shown=shown)
         self.asks = self.asks or isinstance(tag, Ai)
         return tag
+
+    def _count(self, start: int) -> None:
+        self.opened += 1
+        if self.opened > MAX_BRACES:
+            message = f"There are more than {MAX_BRACES:,} tags and groups; {{place}} is as far as this was read."
+            raise self.source.halt(start, message)
 
     def _at_opening(self, start: int) -> None:
         if self.text.startswith("{{", start):
@@ -122,6 +131,7 @@ class Braces:
                 return
         if len(self.open) > MAX_DEPTH:
             raise self.source.halt(start, f"Groups are nested more than {MAX_DEPTH} deep at {{place}}.")
+        self._count(start)
         outer, before = self.group, self.writer.copy()
         name = f"{outer.name}/{len(outer.options)}.{outer.inner}"
         outer.inner += 1

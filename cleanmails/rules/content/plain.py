@@ -40,8 +40,10 @@ _GAPS = frozenset(
 _LINES = frozenset(["div", "tr", "li", "dt", "dd", "center", "address", "caption", "figcaption", "body", "html"])
 _UNSEEN = frozenset(["head", "title", "style", "script", "template"])
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)
-_BLANKS = re.compile(r"[ \t\r\n\f]+")
-_RUN = re.compile(f" *[{LINE}{GAP}{BREAK}][ {LINE}{GAP}{BREAK}]*")
+_BLANKS = re.compile(r"[ \t\r\n\f\xa0]+")
+_MARKS = f"{LINE}{GAP}{BREAK}"
+_RUN = re.compile(f"[{_MARKS}][ {_MARKS}]*")
+_TRAILING = re.compile(r" (?<!  ) *\n")
 
 
 def _lines(run: re.Match[str]) -> str:
@@ -52,14 +54,23 @@ def _lines(run: re.Match[str]) -> str:
 
 def settle(text: str) -> str:
     """Finished text: the marks as one line break or two, no blanks around them or at the ends."""
-    return _RUN.sub(_lines, text).strip(f" \n{LINE}{GAP}{BREAK}").replace(SPACE, " ")
+    lines = _RUN.sub(_lines, text)
+    if " \n" in lines:
+        lines = _TRAILING.sub("\n", lines)
+    return lines.strip(" \n").replace(SPACE, " ")
 
 
 def settle_inside(text: str) -> str:
     """The same for a part of a text whose neighbours are not known yet: marks at its ends are left for later."""
-    core = text.strip(f" {LINE}{GAP}{BREAK}")
+    core = text.strip(f" {_MARKS}")
     start = text.find(core)
-    return f"{text[:start]}{_RUN.sub(_lines, core)}{text[start + len(core) :]}" if core else text
+    lines = _TRAILING.sub("\n", _RUN.sub(_lines, core))
+    return f"{_tight(text[:start])}{lines}{_tight(text[start + len(core) :])}" if core else _tight(text)
+
+
+def _tight(edge: str) -> str:
+    """Blanks and marks where one node meets another: beside a line break blanks are nothing."""
+    return edge if edge.isspace() or not edge else edge.replace(" ", "")
 
 
 class Writer(msgspec.Struct):
@@ -90,7 +101,7 @@ class Writer(msgspec.Struct):
             return ""
         if self.preformatted:
             return html.unescape(raw).replace(" ", SPACE).replace("\n", BREAK)
-        text = html.unescape(_BLANKS.sub(" ", raw)).replace("\xa0", " ")
+        text = _BLANKS.sub(" ", html.unescape(raw))
         if self.after_blank:
             text = text.removeprefix(" ")
         if text:
@@ -112,7 +123,7 @@ class Writer(msgspec.Struct):
             return ""
         text = self._close(name) if closing else self._open(name, attributes)
         if text:
-            self.after_blank = text[-1] in f"{LINE}{GAP}{BREAK}{SPACE} "
+            self.after_blank = text[-1] in f"{_MARKS}{SPACE} "
         return text
 
     def conditional(self, *, opening: bool) -> None:

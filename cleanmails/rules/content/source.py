@@ -15,6 +15,7 @@ LIMITS: dict[Where, int] = {
 }  # characters; Gmail cuts what is longer than 102 kB of HTML
 MAX_ERRORS = 50
 
+_ODD_BLANKS = re.compile(r"[\x0b\x0c\x1c-\x1f\x85]")
 _TAG = re.compile(r"<[A-Za-z/!?]")
 
 
@@ -55,7 +56,7 @@ class Source:
         self._line_ends = [match.start() for match in re.finditer("\n", self.text)]
 
     def _normal(self, text: str) -> str:
-        text = drop_unwanted(text.replace("\r\n", "\n").replace("\r", "\n"))
+        text = _ODD_BLANKS.sub(" ", drop_unwanted(text.replace("\r\n", "\n").replace("\r", "\n")))
         if not self.is_html:
             return " ".join(text.splitlines())
         # A body without a single tag was written as plain text: its line breaks are meant.
