@@ -105,7 +105,8 @@ def classify(code: int | None, enhanced: str | None, text: str, stage: Stage = S
     """The row of the table that decides on an answer: its class, its remedy and the sentence for people.
 
     `enhanced` is the status code of RFC 3463 ("5.1.1"); without it the text is searched for one. Without a reply code its first digit stands in,
-    so that a bounce message (RFC 3464) can be classified by its status and diagnostic text; with neither, no server has answered at all.
+    so that a bounce message (RFC 3464) can be classified by its status and diagnostic text; with neither, no server has answered at all. What a
+    bounce message says of a login or an account is not about ours: of its rows, only those on recipients and policy call for anything.
     """
     reply = _read(code, enhanced, text[:_LONGEST])
     return next(matcher.row for matcher in _MATCHERS if matcher.fits(reply, stage))

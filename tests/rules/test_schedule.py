@@ -281,11 +281,11 @@ def minutes_around(change, timezone, hours=7):
 
 
 def hold_against_the_clock(given, instants, readings):
-    """`is_open` at and just before every turn and every five minutes around the change; `next_open` and `closes_at` from turn to turn."""
+    """`is_open` at and just before every turn and every quarter of an hour around the change; `next_open` and `closes_at` from turn to turn."""
     inside = naively_inside(given, readings)
     near = len(instants) // 2
     turns = [0, *(n for n, (a, b) in enumerate(pairwise(inside), 1) if a is not b)]
-    for n in {*turns, *(n - 1 for n in turns[1:]), *range(near - 75, near + 75, 5)}:
+    for n in {*turns, *(n - 1 for n in turns[1:]), *range(near - 75, near + 75, 15)}:
         assert schedule.is_open(given, instants[n]) is inside[n], (given, instants[n])
     for n, turn in pairwise(turns):
         ask = schedule.closes_at if inside[n] else schedule.next_open
