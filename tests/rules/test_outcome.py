@@ -252,6 +252,7 @@ def test_a_mail_that_breaks_every_connection_is_given_up():
     assert isinstance(judge(silence(Stage.BODY), attempt=4), outcome.Failed)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(ANSWERS),
     st.integers(1, 9),

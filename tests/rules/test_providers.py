@@ -1,7 +1,7 @@
 """Which provider takes a domain's mail, and at what rate."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanmails.rules import providers
@@ -80,6 +80,7 @@ def test_every_provider_with_a_rate_of_its_own_is_found_by_domain_and_by_exchang
     assert named <= set(providers.EXCHANGERS.values())
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1), st.lists(st.text()))
 def test_whatever_dns_says_there_is_a_provider_and_no_name_of_the_table_is_a_domain(domain, hosts):
     assert provider_of(domain, hosts) in {*providers.EXCHANGERS.values(), domain.rstrip(".").lower()}
