@@ -13,7 +13,8 @@ from cleanmails.errors import BusyError
 
 _KEYS: Final = 50_000
 _MEMORY: Final = timedelta(hours=1)
-_LONGEST: Final = 15 * 60
+_LONGEST: Final = {"account": 15 * 60, "address": 60}
+"""Seconds. Shorter for an address: behind a proxy that hides its clients all of them seem to have the same one."""
 
 
 class _Misses(msgspec.Struct):
@@ -61,7 +62,7 @@ class Gate:
         known = self._misses.get((kind, name))
         if known is None or known.count < self._free[kind]:
             return 0
-        pause = min(2 ** min(known.count - self._free[kind], 20), _LONGEST)
+        pause = min(2 ** min(known.count - self._free[kind], 20), _LONGEST[kind])
         return max(0, -int(-(pause - (now - known.last).total_seconds()) // 1))
 
 

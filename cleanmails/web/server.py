@@ -1,0 +1,78 @@
+"""The web process: the API and the dashboard under uvicorn, until SIGTERM or SIGINT; what is being answered then is answered."""
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import uvicorn
+from litestar import Litestar
+from litestar.datastructures import CacheControlHeader
+from litestar.static_files import create_static_files_router
+
+from cleanmails import log
+from cleanmails import settings as configuration
+from cleanmails.api.app import create_app
+from cleanmails.ledger.db import Database
+from cleanmails.settings import Settings
+from cleanmails.web.pages import Pages
+from cleanmails.web.render import STATIC, refuse
+
+CONNECTIONS: Final = 16
+"""To the ledger. More threads than this wait their turn for a connection: the ledger has two cores too."""
+
+DRAIN_SECONDS: Final = 20
+_log = log.get(__name__)
+
+
+def main(argv: Sequence[str]) -> int:
+    """`cleanmails web`: serves until it is told to stop."""
+    argparse.ArgumentParser(prog="cleanmails web", description=__doc__).parse_args(argv)
+    settings = configuration.load(os.environ)
+    log.configure(settings.log_format)
+    servers = settings.servers()
+    with Database(servers.database_url, size=CONNECTIONS, name="cleanmails web") as database:
+        serve(application(settings, database, _waker(servers.redis_url)), settings)
+    return 0
+
+
+def application(settings: Settings, database: Database, enqueue: Callable[[str], None] | None = None) -> Litestar:
+    """The API with the dashboard."""
+    static = create_static_files_router(
+        "/static",
+        [STATIC],
+        opt={"public": True},
+        cache_control=CacheControlHeader(max_age=31_536_000, public=True, immutable=True),
+        resolve_symlinks=False,
+    )
+    return create_app(settings, database, enqueue=enqueue, dashboard=[Pages, static], refuse=refuse)
+
+
+def serve(app: Litestar, settings: Settings) -> None:
+    """Runs an application on the settings' host and port until SIGTERM or SIGINT."""
+    _log.info("web.started", url=settings.public_url, host=settings.host, port=settings.port)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        log_level="warning",
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    _log.info("web.stopped")
+
+
+def _waker(redis_url: str) -> Callable[[str], None]:
+    """Wakes actors by name through the queues of the workers."""
+    from cleanmails.actors.broker import Queues, make_broker
+
+    queues = Queues(make_broker(redis_url))
+    wakers = {"plan": queues.plan, "upkeep": queues.upkeep}
+    return lambda actor: wakers[actor]()
