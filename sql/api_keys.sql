@@ -15,7 +15,7 @@ WHERE k.key_hash = %(key_hash)s AND k.revoked_at IS NULL AND (k.expires_at IS NU
 -- name: touch_key
 -- At most once a minute: programs call often.
 UPDATE api_keys SET used_at = %(now)s
-WHERE id = %(id)s AND (used_at IS NULL OR used_at < %(now)s - interval '1 minute');
+WHERE id = %(id)s AND (used_at IS NULL OR used_at < %(now)s::timestamptz - interval '1 minute');
 
 -- name: list_keys
 SELECT id, name, prefix, role, created_at, expires_at, used_at, revoked_at

@@ -16,7 +16,7 @@ WHERE s.token_hash = %(token_hash)s AND s.expires_at > %(now)s;
 -- name: touch_session
 -- At most once a minute: a busy page must not write a row with every request.
 UPDATE sessions SET seen_at = %(now)s, expires_at = %(expires_at)s
-WHERE token_hash = %(token_hash)s AND seen_at < %(now)s - interval '1 minute';
+WHERE token_hash = %(token_hash)s AND seen_at < %(now)s::timestamptz - interval '1 minute';
 
 -- name: delete_session
 DELETE FROM sessions WHERE token_hash = %(token_hash)s;
