@@ -94,3 +94,14 @@ LEFT JOIN senders s ON s.id = cl.sender_id
 WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.workspace_id = %(workspace_id)s::bigint AND cl.lead_id > %(after)s::bigint
   AND (%(state)s::text IS NULL OR cl.state = %(state)s::text)
 ORDER BY cl.lead_id LIMIT %(limit)s::integer;
+
+-- name: move_launch
+-- Walks that wait for a launch wait for the new one. `was` is the old time, at which exactly they are due.
+WITH early AS MATERIALIZED (
+    SELECT campaign_id, lead_id FROM campaign_leads
+    WHERE campaign_id = %(campaign_id)s::bigint AND state = 'waiting' AND step = 0 AND due_at = %(was)s::timestamptz
+    ORDER BY lead_id
+    FOR NO KEY UPDATE
+)
+UPDATE campaign_leads cl SET due_at = greatest(now(), %(launch_at)s::timestamptz)
+FROM early WHERE cl.campaign_id = early.campaign_id AND cl.lead_id = early.lead_id;

@@ -5,6 +5,7 @@ marks a mail as `sending`, so once a transaction that ended the walk has committ
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from cleanmails.ledger.columns import columns
 from cleanmails.ledger.db import Connection, Row
@@ -51,6 +52,11 @@ def hold(db: Connection, workspace_id: int, lead_ids: Sequence[int]) -> None:
 def free_of_senders(db: Connection, campaign_id: int) -> int:
     """Lets waiting walks whose sender was taken from the campaign go on with another; returns how many."""
     return db.execute(sql("walks.free_of_senders"), {"campaign_id": campaign_id}).rowcount
+
+
+def move_launch(db: Connection, campaign_id: int, was: datetime, launch_at: datetime | None) -> None:
+    """Lets walks that are due at the launch `was` be due at the new one, or now."""
+    db.execute(sql("walks.move_launch"), {"campaign_id": campaign_id, "was": was, "launch_at": launch_at})
 
 
 def page(
