@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 
 import dns.exception
 import dns.flags
@@ -19,6 +20,7 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
+import msgspec
 from dns.rdtypes.ANY.TXT import TXT
 
 from cleanmails.demo import background
@@ -37,13 +39,17 @@ class Fault(StrEnum):
 
 
 class Zone:
-    """Records by name and type, `*.` wildcards included (RFC 4592). Thread-safe."""
+    """Records by name and type, `*.` wildcards included (RFC 4592). With a `path`, what is replaced there outlives the process. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self._records: dict[dns.name.Name, dict[dns.rdatatype.RdataType, list[dns.rdata.Rdata]]] = {}
         self._faults: dict[dns.name.Name, Fault] = {}
+        self._replaced: dict[str, list[str]] = {}
         self.asked: list[tuple[str, str]] = []
+        for place, values in _read(path).items():
+            self.replace(*place.split(), *values)
 
     def add(self, name: str, kind: str, *values: str) -> None:
         """Adds records in their textual form (`10 mx.example.`); a TXT value stands as it is, of any length."""
@@ -53,14 +59,15 @@ class Zone:
             held.extend(rdata for value in values if (rdata := _rdata(rdatatype, value)) not in held)
 
     def replace(self, name: str, kind: str, *values: str) -> None:
-        """Puts records in place of those that were there; without values the name loses this type."""
+        """Puts records in place of those that were there; without values the name loses this type. Raises DNSException for what is no record."""
+        rdatatype, at = dns.rdatatype.from_text(kind), _name(name)
+        rdatas = [_rdata(rdatatype, value) for value in values]
         with self._lock:
-            held = self._records.get(_name(name), {})
-            held.pop(dns.rdatatype.from_text(kind), None)
-            if not held:
-                self._records.pop(_name(name), None)
-        if values:
-            self.add(name, kind, *values)
+            held = {other: kept for other, kept in self._records.get(at, {}).items() if other != rdatatype}
+            self._records[at] = held | ({rdatatype: rdatas} if rdatas else {})
+            if not self._records[at]:
+                del self._records[at]
+            self._remember(name, kind, values)
 
     def fail(self, name: str, fault: Fault | None) -> None:
         """Every question about `name` meets with `fault` from now on; None ends that."""
@@ -95,6 +102,13 @@ class Zone:
                 case _:
                     self._fill(response, question.name, question.rdtype)
         return response
+
+    def _remember(self, name: str, kind: str, values: tuple[str, ...]) -> None:
+        self._replaced[f"{name} {kind}"] = list(values)
+        if self._path:
+            written = self._path.with_suffix(".new")
+            written.write_bytes(msgspec.json.encode(self._replaced))
+            written.replace(self._path)
 
     def _fill(self, response: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> None:
         for _ in range(_MAX_ALIASES):
@@ -192,6 +206,12 @@ def _answered(zone: Zone, data: bytes, *, tcp: bool) -> bytes | None:
     return response.to_wire(max_size=room, prefer_truncation=True)
 
 
+def _read(path: Path | None) -> dict[str, list[str]]:
+    if path is None or not path.exists():
+        return {}
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, list[str]])
+
+
 def _name(name: str) -> dns.name.Name:
     return dns.name.from_text(name).canonicalize()
 
@@ -200,4 +220,4 @@ def _rdata(kind: dns.rdatatype.RdataType, value: str) -> dns.rdata.Rdata:
     if kind == dns.rdatatype.TXT:
         raw = value.encode()
         return TXT(dns.rdataclass.IN, kind, [raw[at : at + 255] for at in range(0, len(raw), 255)] or [b""])
-    return dns.rdata.from_text(dns.rdataclass.IN, kind, value)
+    return dns.rdata.from_text(dns.rdataclass.IN, kind, value, origin=dns.name.root, relativize=False)
