@@ -24,7 +24,7 @@ Signatures:
     ai_prompts(template, lead, seed) -> list[Prompt]           Prompt(key, text, fallback)
     resolve_subject(template, lead, seed, *, answers={}, blank=False) -> str
     resolve_body(template, lead, seed, *, answers={}, blank=False, unsubscribe_url="") -> records.Resolved
-    checks(subjects: Sequence[str], body: str) -> list[Finding]    Finding(code, severity, sentence): what a spam filter or a reader would mind
+    checks(subjects, body, known_fields=None) -> list[Finding]  Finding(code, severity, sentence): what a spam filter or a reader would mind
 
 Resolving raises `errors.MissingFieldError` for a field without value and fallback (unless `blank`), and with the field `AI` for an AI tag
 without answer and fallback (always: a gap where a sentence should stand is no mail).

@@ -26,6 +26,7 @@ _URL_ATTRIBUTES = frozenset(
 )
 _LIKE_TAG = re.compile(r"\{\{\s*[^\W\d]\w*\s*(?:\||\}\})")
 _LIKE_CHOICE = re.compile(r"\{[^{}|]*\|[^{}]*\}")
+_PREFIX = 200  # characters of an address that say what kind it is
 _MARKUP = re.compile(r"<[^<>]*>")
 _SCHEME = re.compile(r"\A(?:https?://|mailto:|tel:)", re.IGNORECASE)
 
@@ -89,54 +90,62 @@ class Markup(Braces):
         start, closing, name = opening.start(), bool(opening[1]), opening[2].lower()
         if closing and name == "a":
             self._end_anchor(start)
-        attributes: dict[str, str] = {}
-        position = opening.end()
-        while not (end := _END.match(self.text, position)):
-            found = _ATTRIBUTE.match(self.text, position)
-            if not found:
-                raise self.source.halt(start, f"The tag <{name} at {{place}} has no “>”.")
-            if "{{" in found[1]:
-                self.source.fault(
-                    start, f"In the tag <{name} at {{place}} a field stands outside the quotes of a value."
-                )
-            position = found.end()
-            if found[2]:
-                key = found[1].lower()
-                attributes[key], position = self._attribute(name, key, position)
+        attributes, end = self._attributes(name, start, opening.end())
         self.source.elements.append(Element(name, attributes, start, closing, "/" in end[0]))
         text = self.writer.tag(name, closing=closing, attributes=attributes)
         self.group.add(self.text[self.position : end.end()], text)
         self.position = end.end()
-        if closing:
-            return
-        if self.anchor and name == "a":
+        if self.anchor and name == "a" and not closing:
             self.anchor.words_from = self.position
-        if raw_end := _RAW_ENDS.get(name):
+        if not closing and (raw_end := _RAW_ENDS.get(name)):
             found = raw_end.search(self.text, self.position)
             self._keep(start, found.start() if found else 0, f"content of <{name}>")
+
+    def _attributes(self, tag: str, start: int, position: int) -> tuple[dict[str, str], re.Match[str]]:
+        """Read a tag's attributes from `position` on: the literal ones, and the match of its end."""
+        attributes: dict[str, str] = {}
+        while not (end := _END.match(self.text, position)):
+            found = _ATTRIBUTE.match(self.text, position)
+            if not found:
+                raise self.source.halt(start, f"The tag <{tag} at {{place}} has no “>”.")
+            if "{{" in found[1]:
+                message = f"In the tag <{tag} at {{place}} a field stands outside the quotes of a value."
+                self.source.fault(start, message)
+            position = found.end()
+            if found[2]:
+                name = found[1].lower()
+                attributes[name], position = self._attribute(tag, name, position)
+        return attributes, end
 
     def _attribute(self, tag: str, name: str, start: int) -> tuple[str, int]:
         """Read an attribute's value: what of it is literal (nothing if a tag is in it), and the position after it."""
         quote = self.text[start : start + 1]
-        if quote not in _IN_QUOTES:
-            unquoted = _UNQUOTED.match(self.text, start)
-            assert unquoted
-            if "{{" in unquoted[0]:
-                self.source.fault(start, f"Put the value of {name} at {{place}} in quotes: a field stands in it.")
-            return html.unescape(unquoted[0]), unquoted.end()
         kept_to = self.position
-        parts, end = self._quoted(name, quote, start + 1)
+        if quote in _IN_QUOTES:
+            start += 1
+            parts, end = self._quoted(name, quote, start)
+        else:
+            quote = ""
+            parts, end = self._unquoted(name, start)
         self.position = kept_to
         if tag == "a" and name == "href":
-            self._link(parts, start + 1, end)
+            self._link(parts, start, end)
         elif len(parts) > 1 or isinstance(parts[0], Field | Ai):
-            self.group.add(self.text[self.position : start + 1])
+            self.group.add(self.text[self.position : start])
             self.group.add_nodes(*parts)
             self.position = end
         if not name.startswith(("on", "style", "data-")) and (choice := _LIKE_CHOICE.search(self.text, start, end)):
             self.source.notes.append(("spintax_not_read", choice.start()))
         literal = parts[0].raw if len(parts) == 1 and isinstance(parts[0], Literal) else ""
-        return html.unescape(literal), end + 1
+        return html.unescape(literal), end + len(quote)
+
+    def _unquoted(self, name: str, start: int) -> tuple[Parts, int]:
+        """A value without quotes, which can hold no tag: a blank in what a lead has would end it."""
+        found = _UNQUOTED.match(self.text, start)
+        assert found
+        if "{{" in found[0]:
+            self.source.fault(start, f"Put the value of {name} at {{place}} in quotes: a field stands in it.")
+        return (Literal(found[0]),), found.end()
 
     def _quoted(self, name: str, quote: str, start: int) -> tuple[Parts, int]:
         """The parts of a value in quotes, at least one, and where its closing quote stands. Quotes inside a tag do not end it."""
@@ -147,12 +156,12 @@ class Markup(Braces):
                 if kept_to < mark.start() or not parts:
                     parts.append(Literal(self.text[kept_to : mark.start()]))
                 return tuple(parts), mark.start()
-            before = self.text[start : mark.start()]
+            before = self.text[start : min(mark.start(), start + _PREFIX)]
             tag = self.tag(mark.start(), _landing(name, before), shown=False)
             position = max(self.position, mark.end())
             if tag:
-                if name.startswith("on"):
-                    self.source.fault(mark.start(), f"A field cannot stand in {name} ({{place}}): it is a script.")
+                if name.startswith("on") or name == "srcdoc":
+                    self.source.fault(mark.start(), f"A field cannot stand in {name} ({{place}}): it would be run.")
                 if kept_to < mark.start():
                     parts.append(Literal(self.text[kept_to : mark.start()]))
                 parts.append(tag)

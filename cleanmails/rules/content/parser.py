@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from cleanmails.errors import Fault
 from cleanmails.rules.content.braces import Braces
 from cleanmails.rules.content.markup import Markup
-from cleanmails.rules.content.source import Source
-from cleanmails.rules.content.tree import UNSUBSCRIBE_URL, Template, Where
+from cleanmails.rules.content.source import MAX_ERRORS, Source
+from cleanmails.rules.content.tree import UNSUBSCRIBE_URL, Tag, Template, Where
 from cleanmails.rules.content.values import OWN_FIELDS, field_name
 
 
@@ -27,11 +27,8 @@ def faults(text: str, known_fields: Collection[str], *, where: Where, field: str
     template, source = read(text, where)
     known = OWN_FIELDS | {UNSUBSCRIBE_URL} | {field_name(name) for name in known_fields}
     found = [(error.line, error.column, Fault(field, "template", error.message)) for error in source.errors]
-    found += [
-        (tag.line, tag.column, Fault(field, "unknown_tag", _unknown(tag.name, tag.line, tag.column, known)))
-        for tag in template.tags
-        if tag.name not in known
-    ]
+    unknown = [tag for tag in template.tags if tag.name not in known][:MAX_ERRORS]
+    found += [(tag.line, tag.column, Fault(field, "unknown_tag", _unknown(tag, known))) for tag in unknown]
     return [fault for _, _, fault in sorted(found, key=lambda entry: entry[:2])]
 
 
@@ -48,7 +45,7 @@ def read(text: str, where: Where) -> tuple[Template, Source]:
     return template, source
 
 
-def _unknown(name: str, line: int, column: int, known: Collection[str]) -> str:
-    near = get_close_matches(name, known, n=1)
+def _unknown(tag: Tag, known: Collection[str]) -> str:
+    near = get_close_matches(tag.name, known, n=1)
     hint = f"did you mean {{{{{near[0]}}}}}?" if near else "no lead has a field of that name."
-    return f"Unknown tag {{{{{name}}}}} at line {line}, column {column}: {hint}"
+    return f"Unknown tag {{{{{tag.name}}}}} at line {tag.line}, column {tag.column}: {hint}"

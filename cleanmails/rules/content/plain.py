@@ -63,7 +63,7 @@ def settle(text: str) -> str:
 def settle_inside(text: str) -> str:
     """The same for a part of a text whose neighbours are not known yet: marks at its ends are left for later."""
     core = text.strip(f" {_MARKS}")
-    start = text.find(core)
+    start = len(text) - len(text.lstrip(f" {_MARKS}"))
     lines = _TRAILING.sub("\n", _RUN.sub(_lines, core))
     return f"{_tight(text[:start])}{lines}{_tight(text[start + len(core) :])}" if core else _tight(text)
 

@@ -12,6 +12,11 @@ _NAME = re.compile(r"[^\W\d][\w .-]{0,63}")
 _AI = re.compile(r"\{\{\s*AI\s*:", re.IGNORECASE)
 _AI_MARK = re.compile(r"\{\{[^{}]*\}\}|\}\}|\|")
 _MARKUP = re.compile(r"<[^<>]*>")
+_NO_TAG = (
+    '“{tag}” at {place} is no tag: double braces hold a field, as in {{FIRST_NAME}} or {{FIRST_NAME | "there"}}, '
+    "or {{AI:prompt|fallback}}; a choice is written in single braces."
+)
+_NO_QUESTION = "The AI tag at {place} asks nothing: write {{AI:what to write|what to say without an answer}}."
 _QUOTES = ('""', "''", "“”", "„“", "«»")
 
 
@@ -27,25 +32,24 @@ def read_tag(source: Source, start: int, landing: Landing, *, shown: bool) -> tu
         return None, start
     field = _field(source, start, found[1], landing, shown=shown)
     if field is None:
-        source.fault(
-            start,
-            f"“{found[0][:60]}” at {{place}} is no tag: double braces hold a field, as in {{{{FIRST_NAME}}}} or "
-            '{{FIRST_NAME | "there"}}, or {{AI:prompt|fallback}}; a choice is written in single braces.',
-        )
+        source.fault(start, _NO_TAG.replace("{tag}", found[0][:60]))
     return field, found.end()
 
 
-def _field(source: Source, start: int, content: str, landing: Landing, *, shown: bool) -> Field | None:
+def _field(
+    source: Source, start: int, content: str, landing: Landing, *, shown: bool, needed: bool = True
+) -> Field | None:
+    """A field from what stands between its braces; None if that is none. Not `needed`: the mail can do without its value."""
     content = html.unescape(content) if source.is_html else content
     written, pipe, rest = content.partition("|")
     name = field_name(written)
-    fallback = clean(_unquoted(rest)) if pipe else None
-    if not name or not _NAME.fullmatch(written.strip()) or ("|" in rest and _unquoted(rest) == rest.strip()):
+    fallback = _unquoted(rest) if pipe else None
+    if not name or not _NAME.fullmatch(written.strip()) or ("|" in rest and fallback == rest.strip()):
         return None
     if name == UNSUBSCRIBE_URL and not source.is_html:
         source.fault(start, "The unsubscribe link cannot stand in a subject ({place}).")
-    source.add_tag(start, name, required=fallback is None)
-    return Field(name, fallback, landing, shown)
+    source.add_tag(start, name, required=needed and fallback is None)
+    return Field(name, None if fallback is None else clean(fallback), landing, shown)
 
 
 def _unquoted(written: str) -> str:
@@ -60,23 +64,21 @@ def _read_ai(source: Source, start: int, position: int, landing: Landing, *, sho
         if mark[0] == "|" and pipe is None:
             pipe = mark.start()
         elif mark[0] == "}}":
-            prompt = source.text[position : mark.start() if pipe is None else pipe]
-            if not prompt.strip():
-                source.fault(
-                    start,
-                    "The AI tag at {place} asks nothing: write {{AI:what to write|what to say without an answer}}.",
-                )
+            asked = source.text[position : mark.start() if pipe is None else pipe]
+            if not asked.strip():
+                source.fault(start, _NO_QUESTION)
+            prompt = _words(source, start, asked, needed=pipe is None)
             fallback = None if pipe is None else _words(source, start, _unquoted(source.text[pipe + 1 : mark.start()]))
-            return Ai(_words(source, start, prompt), fallback, landing, shown), mark.end()
+            return Ai(prompt, fallback, landing, shown), mark.end()
     raise source.halt(start, "Closing braces missing: the AI tag opened at {place} has no “}}”.")
 
 
-def _words(source: Source, start: int, raw: str) -> Words:
+def _words(source: Source, start: int, raw: str, *, needed: bool = True) -> Words:
     """Plain words and the fields between them."""
     words: list[str | Field] = []
     position = 0
     for found in _SIMPLE.finditer(raw):
-        if field := _field(source, start, found[1], Landing.PLAIN, shown=False):
+        if field := _field(source, start, found[1], Landing.PLAIN, shown=False, needed=needed):
             words += [_plain(source, raw[position : found.start()]), field]
             position = found.end()
     return (*words, _plain(source, raw[position:]))

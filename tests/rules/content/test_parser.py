@@ -55,7 +55,11 @@ class TestFields:
             '<p>{{NAME}} {{NICK|"x"}} {a|{{City}}} <a href="{{UNSUBSCRIBE_URL}}">{{AI:on {{COMPANY}}|none}}</a></p>',
             where="body",
         )
-        assert required_fields(template) == {"FIRST_NAME", "CITY", "COMPANY"}
+        assert required_fields(template) == {"FIRST_NAME", "CITY"}
+        assert required_fields(parse("{{AI:on {{COMPANY}}}} {{AI:x|{{NAME}}}}", where="body")) == {
+            "COMPANY",
+            "FIRST_NAME",
+        }
 
 
 class TestSpintax:
@@ -131,7 +135,7 @@ class TestErrors:
             ("<style>p{", 1, 1, "has no end"),
             ("<p title={{NAME}}>x</p>", 1, 10, "in quotes"),
             ("<p {{NAME}}>x</p>", 1, 1, "outside the quotes"),
-            ('<p onclick="f({{NAME}})">x</p>', 1, 15, "it is a script"),
+            ('<p onclick="f({{NAME}})">x</p>', 1, 15, "it would be run"),
         ],
     )
     def test_an_error_says_where_and_what_to_mend(self, text, line, column, words):

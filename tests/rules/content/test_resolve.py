@@ -205,6 +205,11 @@ class TestLinks:
         links = {resolve_body(template, {}, Seed.of(1, lead, 0)).links[-1] for lead in range(30)}
         assert {(link.number, link.url) for link in links} == {(2, "https://c.example")}
 
+    def test_an_address_without_quotes_is_a_link_too(self):
+        body = resolved("<a class=x href=https://a.example/y?z=1>a</a>")
+        assert body.pieces == ("<a class=x href=", "https://a.example/y?z=1", ">a</a>")
+        assert body.links == (LinkSlot(1, "https://a.example/y?z=1", 1),)
+
     def test_a_slot_is_a_plain_value(self):
         body = resolved('<a href="https://a.example">a</a>')
         assert body.links == (LinkSlot(1, "https://a.example", 1),)
