@@ -93,6 +93,14 @@ class Supervisor:
             _logger.info("supervisor.stopping", patience=self._patience)
             self.stop()
 
+    def finish(self) -> None:
+        """Let `run` stop everything and return, as a signal does; from any thread."""
+        self._asked.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for so long, or until `run` was told to stop; whether it was. For a thread that works beside it."""
+        return self._asked.wait(seconds)
+
     def stop(self) -> None:
         """Ask each stage to end, the last first, and wait for it to drain; SIGKILL what outlasts the patience, and say so."""
         while self._stages:

@@ -262,21 +262,14 @@ SELECT id, health, errors_in_row, status, cooldown_until FROM senders WHERE id =
 -- name: write_sender
 -- What the attempts say of their sender. A person's word (paused, deleted) is never overruled here.
 UPDATE senders
-SET health = %(health)s::integer, errors_in_row = %(errors_in_row)s::integer, cooldown_until = %(cooldown_until)s::timestamptz,
-    cooldown_reason = %(cooldown_reason)s::text,
+SET health = %(health)s::integer, errors_in_row = %(errors_in_row)s::integer,
+    cooldown_until = coalesce(%(cooldown_until)s::timestamptz, cooldown_until),
+    cooldown_reason = CASE WHEN %(cooldown_until)s::timestamptz IS NULL THEN cooldown_reason ELSE %(last_error)s::text END,
     status = CASE WHEN status = 'ready' AND %(restrict)s::boolean THEN 'restricted' ELSE status END,
     status_reason = CASE WHEN status = 'ready' AND %(restrict)s::boolean THEN %(last_error)s::text ELSE status_reason END,
     last_error = coalesce(%(last_error)s::text, last_error),
     last_error_at = CASE WHEN %(last_error)s::text IS NULL THEN last_error_at ELSE %(now)s::timestamptz END
 WHERE id = %(id)s::bigint;
-
--- name: count_run
--- The counts that auto-pause is judged on, of the campaign's current run.
-UPDATE campaign_runs r SET sent = r.sent + t.sent, bounced = r.bounced + t.bounced
-FROM unnest(%(campaigns)s::bigint[], %(sent)s::integer[], %(bounced)s::integer[]) AS t (campaign_id, sent, bounced)
-JOIN campaigns c ON c.id = t.campaign_id
-WHERE r.campaign_id = t.campaign_id AND r.run = c.run
-RETURNING r.campaign_id, r.sent, r.bounced;
 
 -- name: abandoned
 -- What a dead worker holds, or what nobody came for: a message that Redis lost. Walks first, for the lock order.

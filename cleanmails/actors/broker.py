@@ -32,7 +32,7 @@ def make_broker(redis_url: str, *, middleware: Iterable[Middleware] = ()) -> Red
 
     A dead worker's messages come back after 15 s instead of 60; until then, and if they never do, the sweep finds their work in the ledger.
     """
-    return RedisBroker(
+    return RedisBroker(  # type: ignore[no-untyped-call]
         url=redis_url,
         middleware=[AgeLimit(), ShutdownNotifications(), *middleware],
         heartbeat_timeout=15_000,

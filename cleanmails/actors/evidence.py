@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from cleanmails import log
-from cleanmails.ledger import deliveries, events, planning, unknowns, workers
+from cleanmails.ledger import campaign_runs, deliveries, events, planning, unknowns, workers
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.events import Event
 from cleanmails.records import CampaignView, Move, WalkState
@@ -22,7 +22,7 @@ def assume_sent(db: Connection, workspace_id: int, ids: Sequence[int], evidence:
     unknowns.write_sent(db, now, [row["id"] for row in rows], evidence)
     deliveries.move_walks(db, now, (_on(row, views) for row in rows))
     deliveries.drop_bytes(db, [row["id"] for row in rows])
-    deliveries.count_run(db, Counter(row["campaign_id"] for row in rows), {})
+    campaign_runs.count(db, Counter(row["campaign_id"] for row in rows), {})
     events.append(db, (_sent(row, evidence) for row in rows))
     for row in rows:
         logger.info("delivery.sent", delivery=row["id"], campaign=row["campaign_id"], evidence=evidence)

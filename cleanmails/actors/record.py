@@ -10,7 +10,7 @@ from cleanmails import log
 from cleanmails.actors.journal import Ended
 from cleanmails.actors.work import Work
 from cleanmails.errors import BusyError
-from cleanmails.ledger import campaigns, deliveries, events, planning, suppressions, workers
+from cleanmails.ledger import campaign_runs, deliveries, events, planning, suppressions, workers
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.deliveries import Attempt, Result
 from cleanmails.ledger.events import Event
@@ -146,27 +146,25 @@ def _write_sender(db: Connection, sender_id: int, settled: Sequence[Settled], no
     row = deliveries.lock_sender(db, sender_id)
     if row is None:
         return
-    before = state = health.SenderState(
-        health=row["health"], errors_in_row=row["errors_in_row"], cooldown_until=row["cooldown_until"]
-    )
+    level, errors, cooldown, restrict, why = row["health"], row["errors_in_row"], None, False, None
     for s in settled:
-        state = health.after(s.verdict, state, now)
-    errors = [s.verdict.reason for s in settled if not isinstance(s.verdict, Accepted)]
-    if state == before and not errors:
+        change = health.after(s.verdict, level, errors, now)
+        level, errors = change.health, change.errors_in_row
+        cooldown = max(filter(None, (change.cooldown_until, cooldown)), default=None)
+        restrict = restrict or change.status is not None
+        why = why if isinstance(s.verdict, Accepted) else s.verdict.reason
+    if (level, errors, why) == (row["health"], row["errors_in_row"], None):
         return
-    deliveries.write_sender(
-        db,
-        deliveries.SenderState(
-            id=sender_id,
-            health=state.health,
-            errors_in_row=state.errors_in_row,
-            cooldown_until=state.cooldown_until,
-            cooldown_reason=errors[-1] if errors and state.cooldown_until != before.cooldown_until else None,
-            restrict=state.restricted,
-            last_error=errors[-1] if errors else None,
-            now=now,
-        ),
+    state = deliveries.SenderState(
+        id=sender_id,
+        health=level,
+        errors_in_row=errors,
+        cooldown_until=cooldown,
+        restrict=restrict,
+        last_error=why,
+        now=now,
     )
+    deliveries.write_sender(db, state)
 
 
 def _event(s: Settled) -> Event | None:
@@ -198,7 +196,7 @@ def _count(work: Work, db: Connection, settled: Sequence[Settled]) -> list[int]:
     if not sent:
         return []
     settings = work.settings
-    counts = deliveries.count_run(db, sent, bounced)
+    counts = campaign_runs.count(db, sent, bounced)
     return [
         row["campaign_id"]
         for row in counts
@@ -209,12 +207,21 @@ def _count(work: Work, db: Connection, settled: Sequence[Settled]) -> list[int]:
 
 
 def protect(work: Work, campaign_id: int) -> None:
-    """Pauses a campaign whose hard bounces are too many, with the figures. In a transaction of its own: a pause takes a lock that marks hold."""
+    """Pauses a campaign whose hard bounces are too many, with the figures. In a transaction of its own: a pause holds off marks, and waits for those that are on."""
     settings = work.settings
     with work.database.transaction() as db:
-        paused = campaigns.auto_pause(db, campaign_id, settings.bounce_limit_percent, settings.bounce_min_sent)
-    if paused:
-        logger.warning("campaign.paused", campaign=campaign_id, reason=paused)
+        run = campaign_runs.hold_for_pause(db, campaign_id)
+        if run is None:
+            return
+        reason = lifecycle.auto_pause(run["sent"], run["bounced"], settings.bounce_limit_percent, settings.bounce_min_sent)
+        if reason is None:
+            return
+        campaign_runs.pause(db, campaign_id, reason)
+        data = {"reason": reason, "code": "bounce_protect", "sent": run["sent"], "bounced": run["bounced"]}
+        events.append(
+            db, [Event(type="campaign.paused", workspace_id=run["workspace_id"], campaign_id=campaign_id, data=data)]
+        )
+    logger.warning("campaign.paused", campaign=campaign_id, **data)
 
 
 def put_back(work: Work, back: Iterable[tuple[Row, str]]) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC
 from cleanmails import log
 from cleanmails.actors.resolve import look_up
 from cleanmails.actors.work import Work, stopwatch
-from cleanmails.ledger import events, planning, recipient_domains, sessions, workers
+from cleanmails.ledger import events, planning, recipient_domains, workers
 
 logger = log.get(__name__)
 
@@ -19,7 +19,6 @@ def upkeep(work: Work) -> None:
     senders = true_up(work)
     with work.database.transaction() as db:
         workers.bury(db)
-        sessions.forget_expired(db)
         events.make_months(db)
         stale = recipient_domains.oldest(db, LOOK_UPS)
         workers.did(db, "upkeep")

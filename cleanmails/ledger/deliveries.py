@@ -219,13 +219,12 @@ def lock_sender(db: Connection, sender_id: int) -> Row | None:
 
 
 class SenderState(msgspec.Struct, frozen=True, kw_only=True):
-    """What attempts made of a sender. `last_error` None leaves the last one standing; `restrict` takes it out of use until it is tested."""
+    """What attempts made of a sender. `cooldown_until` and `last_error` stay what they were where they are None; `restrict`: until it is tested."""
 
     id: int
     health: int
     errors_in_row: int
     cooldown_until: datetime | None
-    cooldown_reason: str | None
     restrict: bool
     last_error: str | None
     now: datetime
@@ -234,12 +233,6 @@ class SenderState(msgspec.Struct, frozen=True, kw_only=True):
 def write_sender(db: Connection, state: SenderState) -> None:
     """Writes it down."""
     db.execute(sql("deliveries.write_sender"), msgspec.structs.asdict(state))
-
-
-def count_run(db: Connection, sent: Mapping[int, int], bounced: Mapping[int, int]) -> list[Row]:
-    """Adds to the counts of the campaigns' current runs; the new counts."""
-    rows = [(id_, sent.get(id_, 0), bounced.get(id_, 0)) for id_ in sorted(sent.keys() | bounced.keys())]
-    return db.execute(sql("deliveries.count_run"), columns(("campaigns", "sent", "bounced"), rows)).fetchall()
 
 
 def abandoned(db: Connection, *, patience: float, lease: float, limit: int) -> list[Row]:
