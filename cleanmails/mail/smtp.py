@@ -103,7 +103,7 @@ class Session:
 
     @property
     def cause(self) -> BaseException | None:
-        """What stood behind the last `open` that failed: UnreachableError, ssl.SSLError, OSError; None if the server refused in words."""
+        """What stood behind the last `open` that failed: UnreachableError, ssl.SSLError, OSError, WireError; None if the server refused in words."""
         return self._cause
 
     @property
@@ -130,7 +130,7 @@ class Session:
             return self._answer(refused.reply)
         except (WireError, UnreachableError) as error:
             self._drop()
-            self._cause = error.__cause__ or error
+            self._cause = error.__cause__ if isinstance(error, WireError) and error.__cause__ else error
             return self._broken(str(error))
         except BaseException:
             self._drop()
