@@ -108,11 +108,13 @@ def tell(on: Stage, leads: int) -> int:
     begun = time.monotonic()
     on.sign_in()
     set_up_workspace(on)
-    list_id = on.post("/v1/outreach/lists", {"name": "Conference"})["id"]
-    taken = on.post(f"/v1/outreach/lists/{list_id}/upload", content=people(leads), headers={"content-type": "text/csv"})
+    list_id = on.user.post("/v1/outreach/lists", {"name": "Conference"})["id"]
+    taken = on.user.post(
+        f"/v1/outreach/lists/{list_id}/upload", content=people(leads), headers={"content-type": "text/csv"}
+    )
     print(f"uploaded {taken['rows']} rows: {taken['created']} created")
-    senders = [{"id": sender["id"]} for sender in on.pages("/v1/outreach/senders")]
-    campaign = on.post("/v1/outreach/campaigns", CAMPAIGN | {"lists": [{"id": list_id}], "senders": senders})
+    senders = [{"id": sender["id"]} for sender in on.user.pages("/v1/outreach/senders")]
+    campaign = on.user.post("/v1/outreach/campaigns", CAMPAIGN | {"lists": [{"id": list_id}], "senders": senders})
     print(
         f"campaign {campaign['id']} is {campaign['status']}; the processes are children of this one, and any of them may be killed"
     )
@@ -128,13 +130,13 @@ def set_up_workspace(on: Stage) -> None:
     for number in range(DOMAINS):
         name = recipient_domain(number)
         host = PROVIDERS.get(name, f"mx.{name}")
-        on.catcher.post("/api/zone", json={"name": name, "kind": "MX", "values": [f"10 {host}."]}).raise_for_status()
+        on.user.publish(name, "MX", f"10 {host}.")
     names = ("north.example", "south.example")
     for name in names:
-        on.sending_domain(name)
+        on.user.sending_domain(name)
     for place, person in enumerate(("Ann", "Ben", "Cleo", "Dan", "Eve")):
         address = f"{person.lower()}@{names[place % 2]}"
-        on.sender(address, f"{person} Miller", daily_limit=5_000, min_gap_seconds=0, max_gap_seconds=0)
+        on.user.sender(address, f"{person} Miller", daily_limit=5_000, min_gap_seconds=0, max_gap_seconds=0)
 
 
 def recipient_domain(number: int) -> str:
@@ -152,8 +154,8 @@ def people(count: int) -> bytes:
 def watch(on: Stage, campaign_id: int, findings: Findings, deadline: float) -> None:
     """Waits until the campaign is completed, with a line of progress. Unknown deliveries are decided as a person would: by a look at the server."""
     while True:
-        campaign = on.get(f"/v1/outreach/campaigns/{campaign_id}")
-        caught = len(on.catcher.get("/api/mails").json())
+        campaign = on.user.get(f"/v1/outreach/campaigns/{campaign_id}")
+        caught = len(on.user.catcher.get("/api/mails").json())
         print(
             f"\r{campaign['status']}: {caught} of {findings.expected} mails at the server ",
             end="",
@@ -172,13 +174,13 @@ def watch(on: Stage, campaign_id: int, findings: Findings, deadline: float) -> N
 
 def decide_unknown(on: Stage) -> int:
     """A worker that was killed between the final dot and the answer leaves a delivery `unknown`: the server's own list is the evidence."""
-    unknown = list(on.pages("/v1/outreach/unknowns"))
+    unknown = list(on.user.pages("/v1/outreach/unknowns"))
     if not unknown:
         return 0
-    there = {mail["message_id"] for mail in on.catcher.get("/api/mails").json()}
+    there = {mail["message_id"] for mail in on.user.catcher.get("/api/mails").json()}
     for delivery in unknown:
         decision = "assume_sent" if delivery["message_id"] in there else "resend"
-        on.post(
+        on.user.post(
             f"/v1/outreach/unknowns/{delivery['id']}/decide", {"decision": decision, "note": "looked at the server"}
         )
     return len(unknown)
@@ -186,8 +188,8 @@ def decide_unknown(on: Stage) -> int:
 
 def judge(on: Stage, campaign_id: int, findings: Findings) -> None:
     """Reads every mail that the server got, and holds it against the ledger's deliveries."""
-    deliveries = {row["message_id"]: row for row in on.pages(f"/v1/outreach/campaigns/{campaign_id}/deliveries")}
-    mails = on.catcher.get("/api/mails").json()
+    deliveries = {row["message_id"]: row for row in on.user.pages(f"/v1/outreach/campaigns/{campaign_id}/deliveries")}
+    mails = on.user.catcher.get("/api/mails").json()
     findings.got = len(mails)
     seen = Counter(mail["message_id"] for mail in mails)
     per_step = Counter((deliveries[id]["lead_id"], deliveries[id]["step"]) for id in seen if id in deliveries)
@@ -205,7 +207,7 @@ def read_mail(
     on: Stage, mail: dict[str, Any], row: dict[str, Any], by_walk: dict[tuple[int, int], str], findings: Findings
 ) -> None:
     """One mail: its signature, its thread, its subject."""
-    raw = on.catcher.get(f"/api/mails/{mail['id']}/raw").content
+    raw = on.user.catcher.get(f"/api/mails/{mail['id']}/raw").content
     findings.dkim_pass += dkim.verify(raw, dnsfunc=lambda name, **_: txt(on, name))
     parsed = email.message_from_bytes(raw, policy=email.policy.default)
     if row["step"] == 0:

@@ -10,13 +10,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import httpx
+import msgspec
 
 from cleanmails import embedded
 from cleanmails.api.owner import first_owner
 from cleanmails.demo import certificates
+from cleanmails.demo.user import User, answers
 from cleanmails.embedded.folder import hold
 from cleanmails.errors import CleanmailsError
 from cleanmails.ledger.db import Database
@@ -29,34 +31,31 @@ OWNER = "owner@agency.example"
 WORKERS = ("plan", "render", "send", "upkeep")
 
 
-class StageError(CleanmailsError):
-    """Something on the stage did not answer as it should; the message has the answer."""
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the stage listens on 127.0.0.1: the product's web server, and the stand-in's mail server, pages and name server."""
 
-    code = "stage"
+    web: int
+    smtp: int
+    http: int
+    dns: int
 
-
-class Ports:
-    """Free ports of this machine, found once. Between finding and use another program could take one; then the start says so."""
-
-    def __init__(self) -> None:
-        self.web, self.smtp, self.http, self.dns = _free_ports(4)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    @classmethod
+    def free(cls) -> Self:
+        """Ports that nobody has now. Should another program take one before it is used, the start says so."""
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+        web, smtp, http, dns = (each.getsockname()[1] for each in sockets)
+        for each in sockets:
+            each.close()
+        return cls(web=web, smtp=smtp, http=http, dns=dns)
 
 
 class Stage:
     """The running whole. `play(story)` runs a story in a thread while the main thread keeps the processes alive; its result is returned."""
 
     def __init__(
-        self, folder: Path, supervisor: Supervisor, servers: Servers, *, environment: Mapping[str, str]
+        self, folder: Path, supervisor: Supervisor, servers: Servers, ports: Ports, *, environment: Mapping[str, str]
     ) -> None:
-        self.folder, self.supervisor, self.servers, self.ports = folder, supervisor, servers, Ports()
+        self.folder, self.supervisor, self.servers, self.ports = folder, supervisor, servers, ports
         authority = certificates.make(folder / "certificates").authority
         self.environment = {
             "DATABASE_URL": servers.database_url,
@@ -64,36 +63,27 @@ class Stage:
             "PORT": str(self.ports.web),
             "CLEANMAILS_ENV": "development",
             "CLEANMAILS_URL": f"http://127.0.0.1:{self.ports.web}",
-            "CLEANMAILS_SECRET_KEY": secrets.token_hex(32),
+            "CLEANMAILS_SECRET_KEY_FILE": str(_secret_key(folder / "secret.key")),
             "CLEANMAILS_DNS_SERVERS": f"127.0.0.1:{self.ports.dns}",
             "CLEANMAILS_CA_FILE": str(authority),
             "CLEANMAILS_STATE_DIR": str(folder / "state"),
             "CLEANMAILS_LOG": "json",
             **environment,
         }
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.ports.web}", timeout=30)
-        self.catcher = httpx.Client(base_url=f"http://127.0.0.1:{self.ports.http}", timeout=30)
+        http = httpx.Client(base_url=f"http://127.0.0.1:{ports.web}", timeout=30)
+        self.user = User(http, f"http://127.0.0.1:{ports.http}", ports.smtp)
 
     def start_catcher(self) -> None:
         """The stand-in for the world: mail server, DNS and their control page."""
         ports = self.ports
-        line = (
-            "--folder",
-            str(self.folder),
-            "--smtp-port",
-            str(ports.smtp),
-            "--http-port",
-            str(ports.http),
-            "--dns-port",
-            str(ports.dns),
-        )
-        process = self._process("catcher", "-m", "cleanmails.demo.catcher", *line)
-        self.supervisor.start(process, ready=lambda: _answers(self.catcher, "/api/mails"))
+        places = (f"--smtp-port={ports.smtp}", f"--http-port={ports.http}", f"--dns-port={ports.dns}")
+        process = self._process("catcher", "-m", "cleanmails.demo.catcher", f"--folder={self.folder}", *places)
+        self.supervisor.start(process, ready=lambda: answers(self.user.catcher, "/api/mails"))
 
     def start_processes(self, workers: Sequence[str] = WORKERS) -> None:
         """Web, scheduler and the workers. A group that stands twice in `workers` gets two processes."""
         web = self._process("web", "-m", "cleanmails.cli", "web")
-        self.supervisor.start(web, ready=lambda: _answers(self.http, "/healthz"))
+        self.supervisor.start(web, ready=lambda: answers(self.user.http, "/healthz"))
         names = [f"{group}.{workers[:place].count(group) + 1}" for place, group in enumerate(workers)]
         groups = [self._process(name, "-m", "cleanmails.cli", "worker", name.partition(".")[0]) for name in names]
         self.supervisor.start(
@@ -106,59 +96,11 @@ class Stage:
         )
 
     def sign_in(self) -> None:
-        """Makes the owner and signs in as one: the cookie stays with `http`."""
+        """Makes the owner and signs in as one."""
         with Database(self.servers.database_url, size=1, name="stage") as database:
             password = first_owner(database, OWNER)
-        self.post("/v1/auth/login", {"email": OWNER, "password": password})
-
-    def post(self, path: str, body: Any = None, **options: Any) -> Any:  # noqa: ANN401 - whatever JSON the API answers
-        """The answer to a POST, decoded. StageError for anything but success."""
-        return _told(
-            self.http.post(path, json=body, **options) if body is not None else self.http.post(path, **options)
-        )
-
-    def get(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - as above
-        """The answer to a GET, decoded."""
-        return _told(self.http.get(path, **options))
-
-    def pages(self, path: str, **parameters: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
-        """Every entry of a list, page by page."""
-        after: dict[str, str] = {}
-        while True:
-            page = self.get(path, params={"limit": 200, **parameters, **after})
-            yield from page["items"]
-            if page["next"] is None:
-                return
-            after = {"after": page["next"]}
-
-    def sending_domain(self, name: str) -> int:
-        """A domain with its records published in the stand-in's DNS, verified."""
-        domain = self.post("/v1/outreach/domains", {"name": name})
-        for record in domain["records"]:
-            _told(
-                self.catcher.post(
-                    "/api/zone", json={"name": record["name"], "kind": record["type"], "values": [record["value"]]}
-                )
-            )
-        found = self.post(f"/v1/outreach/domains/{domain['id']}/verify")
-        if found["status"] != "verified":
-            raise StageError(f"The domain {name} was not verified: {found['findings']}")
-        return int(domain["id"])
-
-    def sender(self, address: str, name: str, **settings: Any) -> int:  # noqa: ANN401 - columns of a sender
-        """A mailbox that hands its mail to the stand-in's server."""
-        body = {
-            "address": address,
-            "name": name,
-            "smtp_host": "localhost",
-            "smtp_port": self.ports.smtp,
-            "smtp_security": "starttls",
-        }
-        return int(
-            self.post(
-                "/v1/outreach/senders", body | {"smtp_username": address, "smtp_password": "demonstration"} | settings
-            )["id"]
-        )
+        assert password is not None
+        self.user.sign_in(OWNER, password)
 
     def play(self, story: Callable[[Self], int]) -> int:
         """Runs `story` in a thread beside the supervisor, then stops everything; returns what the story returned, or 1 if it failed."""
@@ -185,19 +127,12 @@ def stage(folder: Path, *, fast: bool = False, environment: Mapping[str, str] | 
     with hold(folder), Supervisor() as supervisor:
         servers = embedded.start(supervisor, folder, fast=fast)
         migrate(servers.database_url)
-        yield Stage(folder, supervisor, servers, environment=environment or {})
+        yield Stage(folder, supervisor, servers, Ports.free(), environment=environment or {})
 
 
-def _answers(client: httpx.Client, path: str) -> bool:
-    try:
-        return client.get(path).is_success
-    except httpx.TransportError:
-        return False
-
-
-def _told(response: httpx.Response) -> Any:  # noqa: ANN401 - as above
-    if not response.is_success:
-        raise StageError(
-            f"{response.request.method} {response.request.url.path} answered {response.status_code}: {response.text[:1000]}"
-        )
-    return response.json() if response.content else None
+def _secret_key(path: Path) -> Path:
+    """The file of this folder's secret key, made at the first start."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path
