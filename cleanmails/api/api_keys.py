@@ -1,7 +1,6 @@
 """API keys: made, listed and revoked. The key itself is shown once, in the answer that makes it."""
 
 import secrets
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -10,9 +9,9 @@ from litestar import Controller, delete, get, post
 from litestar.params import FromPath, JSONBody
 
 from cleanmails.api.auth import KEY_PREFIX, Permission, Principal, token_hash
+from cleanmails.api.fields import Title
 from cleanmails.api.given import Given
 from cleanmails.api.pages import Page, Window, page
-from cleanmails.errors import Fault
 from cleanmails.ledger import api_keys
 from cleanmails.ledger.db import Database
 
@@ -22,14 +21,9 @@ _PREFIX_SHOWN = len(KEY_PREFIX) + 6
 class NewApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key to be made. `role` is what it may do; without `expires_at` it holds until it is revoked."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    name: Title
     role: Literal["admin", "member", "viewer"] = "admin"
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-
-    def faults(self) -> Iterator[Fault]:
-        """A name of blanks names nothing."""
-        if not self.name.strip():
-            yield Fault("name", "blank", "This must have something in it.")
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):

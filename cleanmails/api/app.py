@@ -21,7 +21,13 @@ from cleanmails.api.domains import Domains
 from cleanmails.api.gate import Gate
 from cleanmails.api.given import Enqueue
 from cleanmails.api.health import healthz
+from cleanmails.api.imports import Imports, Uploads
+from cleanmails.api.leads import Leads
+from cleanmails.api.lists import Lists
+from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
+from cleanmails.api.suppressions import Suppressions
+from cleanmails.api.unsubscribe import Unsubscribe
 from cleanmails.api.workspace import Workspaces
 from cleanmails.ledger.db import Database
 from cleanmails.mail.dns import Resolver
@@ -35,6 +41,13 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     ApiKeys,
     Workspaces,
     Domains,
+    Senders,
+    Lists,
+    Uploads,
+    Imports,
+    Leads,
+    Suppressions,
+    Unsubscribe,
 )
 """Every noun of the API."""
 

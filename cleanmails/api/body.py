@@ -1,8 +1,9 @@
 """Request bodies: JSON into a struct, with every fault of it at once, field by field.
 
 msgspec itself stops at the first fault. Here the struct's own type information (`msgspec.inspect`) is walked beside the value, so that the
-structs stay plain and the answer still names everything that is wrong. A struct may add what types cannot say in a method
-`faults(self) -> Iterable[Fault]`; it is asked once its own fields are right, and its paths are relative to it.
+structs stay plain and the answer still names everything that is wrong. What types cannot say is added in two places: for one field by a check in
+its type, `Annotated[str, Meta(extra={"check": an_address})]`, a function from the value to a code and a message or None; for several fields together
+by a method `faults(self) -> Iterator[Fault]` of the struct, with paths relative to it. Of a struct with wrong fields that method sees the right ones only.
 
 A value that was sent is never repeated in a message: it may be a password.
 """
@@ -10,9 +11,9 @@ A value that was sent is never repeated in a message: it may be a password.
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from types import NoneType
+from types import NoneType, SimpleNamespace
 from typing import Annotated, Any, Final, TypeVar, cast
 
 import msgspec
@@ -31,7 +32,10 @@ Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 FAULTS_SHOWN: Final = 500
 """More than a person or a program will mend from one answer; the last fault says how many were left out."""
 
-_Check = Callable[[Any, Any, str, list[Fault]], Any]
+Check = Callable[[Any], tuple[str, str] | None]
+"""What a field may have in `Meta(extra={"check": ...})`: a fault's code and message, or None."""
+
+_Taker = Callable[[Any, Any, str, list[Fault]], Any]
 
 
 def read(struct: type[T], raw: bytes) -> T:
@@ -99,13 +103,19 @@ class JsonBody(AbstractDTO[Any]):
 
 def _take(kind: inspect.Type, value: object, at: str, faults: list[Fault]) -> Any:
     """`value` as `kind`; what is returned means nothing once a fault was added."""
+    checks: list[Check] = []
     while isinstance(kind, inspect.Metadata):
+        checks += [kind.extra["check"]] if kind.extra and "check" in kind.extra else []
         kind = kind.type
-    word, accepted, check = _KINDS[type(kind)]
+    word, accepted, take = _KINDS[type(kind)]
     if accepted and type(value) not in accepted:
         faults.append(Fault(at, "type", f"This must be {word}."))
         return None
-    return check(kind, value, at, faults)
+    before = len(faults)
+    taken = take(kind, value, at, faults)
+    if len(faults) == before:
+        faults += [Fault(at, *found) for check in checks if (found := check(taken))]
+    return taken
 
 
 def _struct(kind: inspect.StructType, value: dict[str, object], at: str, faults: list[Fault]) -> Any:
@@ -114,18 +124,39 @@ def _struct(kind: inspect.StructType, value: dict[str, object], at: str, faults:
     faults += [
         Fault(join(at, name[:100]), "unknown_field", "There is no such field.") for name in value if name not in known
     ]
-    given = {}
+    given: dict[str, Any] = {}
     for name, field in known.items():
+        own: list[Fault] = []
         if name in value:
-            given[field.name] = _take(field.type, value[name], join(at, name), faults)
+            given[field.name] = _take(field.type, value[name], join(at, name), own)
         elif field.required:
-            faults.append(Fault(join(at, name), "required", "This field is required."))
-    if len(faults) > before:
-        return None
-    record = kind.cls(**given)
-    more: Iterable[Fault] = record.faults() if hasattr(record, "faults") else ()
-    faults += [Fault(join(at, fault.field), fault.code, fault.message) for fault in more]
+            own = [Fault(join(at, name), "required", "This field is required.")]
+        if own:
+            given.pop(field.name, None)
+            faults += own
+    record = kind.cls(**given) if len(faults) == before else _fragment(kind, value, given)
+    faults += [Fault(join(at, fault.field), fault.code, fault.message) for fault in _asked(record, kind.cls)]
     return record
+
+
+def _asked(record: object, struct: type) -> Iterator[Fault]:
+    """What a struct says against itself. Of a fragment it says what can be said without the fields that are at fault."""
+    if hasattr(struct, "faults"):
+        try:
+            yield from struct.faults(record)
+        except AttributeError:
+            if isinstance(record, struct):
+                raise
+
+
+def _fragment(kind: inspect.StructType, value: dict[str, object], given: dict[str, Any]) -> SimpleNamespace:
+    """The right fields of a struct that has wrong ones, to be read like it; those that were left out have their defaults."""
+    left_out = {
+        field.name: field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+        for field in msgspec.structs.fields(kind.cls)
+        if not field.required and field.encode_name not in value
+    }
+    return SimpleNamespace(**left_out | given)
 
 
 def _union(kind: inspect.UnionType, value: object, at: str, faults: list[Fault]) -> Any:
@@ -138,13 +169,20 @@ def _union(kind: inspect.UnionType, value: object, at: str, faults: list[Fault])
         if not own:
             return taken
         nearest = nearest or own
-    words = dict.fromkeys(_KINDS[type(each)][0] for each in kind.types)
+    words = dict.fromkeys(_KINDS[type(_bare(each))][0] for each in kind.types)
     faults += nearest or [Fault(at, "type", f"This must be {' or '.join(words)}.")]
     return None
 
 
 def _accepted(kind: inspect.Type) -> tuple[type, ...]:
-    return _KINDS[type(kind)][1]
+    return _KINDS[type(_bare(kind))][1]
+
+
+def _bare(kind: inspect.Type) -> inspect.Type:
+    """A type without what is noted beside it."""
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    return kind
 
 
 def _list(kind: Any, value: list[object], at: str, faults: list[Fault]) -> Any:
@@ -240,7 +278,7 @@ def _reason(error: Exception) -> str:
     return text[:1].lower() + text[1:]
 
 
-_KINDS: Final[dict[type[inspect.Type], tuple[str, tuple[type, ...], _Check]]] = {
+_KINDS: Final[dict[type[inspect.Type], tuple[str, tuple[type, ...], _Taker]]] = {
     inspect.AnyType: ("anything", (), _anything),
     inspect.NoneType: ("null", (NoneType,), _same),
     inspect.BoolType: ("true or false", (bool,), _same),

@@ -1,6 +1,5 @@
 """Sending domains: made with a key pair, shown with the records to publish, and checked in DNS."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -11,10 +10,10 @@ from litestar.params import FromPath, JSONBody
 
 from cleanmails import log
 from cleanmails.api.auth import Permission, Principal
+from cleanmails.api.fields import DomainName
 from cleanmails.api.given import Given
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
-from cleanmails.errors import Fault
 from cleanmails.ledger import domains, workspaces
 from cleanmails.ledger.db import Database, Row
 from cleanmails.mail.dkim import dns_strings, generate_key
@@ -31,15 +30,8 @@ _log = log.get(__name__)
 class NewDomain(msgspec.Struct, frozen=True, kw_only=True):
     """A domain to send from. `selector` is the label under which its DKIM key is published."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=253, examples=["agency.example"])]
+    name: DomainName
     selector: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)] = "cleanmails"
-
-    def faults(self) -> Iterator[Fault]:
-        """The name must be one that mail can be sent from."""
-        try:
-            address.domain(self.name)
-        except address.AddressError:
-            yield Fault("name", "domain", "This must be a domain name like agency.example.")
 
 
 class DnsRecord(msgspec.Struct, frozen=True, kw_only=True):

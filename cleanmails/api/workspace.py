@@ -1,6 +1,5 @@
 """The workspace itself: its name, the postal address that stands under every mail, and its tracking domain."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from litestar.params import JSONBody
 from msgspec import UNSET, UnsetType
 
 from cleanmails.api.auth import Permission, Principal
+from cleanmails.api.fields import DomainName, Title
 from cleanmails.api.given import Given
 from cleanmails.errors import Fault, InvalidError
 from cleanmails.ledger import domains, workspaces
@@ -20,19 +20,9 @@ from cleanmails.rules import address
 class WorkspaceChange(msgspec.Struct, frozen=True, kw_only=True):
     """What is to change. `tracking_domain` is a name below one of the workspace's domains, or null for none."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    name: Title | UnsetType = UNSET
     postal_address: Annotated[str, msgspec.Meta(max_length=500)] | UnsetType = UNSET
-    tracking_domain: Annotated[str, msgspec.Meta(max_length=253)] | UnsetType | None = UNSET
-
-    def faults(self) -> Iterator[Fault]:
-        """Blanks are no name, and the tracking domain must be a host name."""
-        if isinstance(self.name, str) and not self.name.strip():
-            yield Fault("name", "blank", "This must have something in it.")
-        if isinstance(self.tracking_domain, str):
-            try:
-                address.domain(self.tracking_domain)
-            except address.AddressError:
-                yield Fault("tracking_domain", "domain", "This must be a host name like links.agency.example.")
+    tracking_domain: DomainName | UnsetType | None = UNSET
 
 
 class Workspace(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,13 +19,13 @@ class Colour(StrEnum):
     BLUE = "blue"
 
 
-class Leg(msgspec.Struct, frozen=True, kw_only=True):
-    wait: Annotated[int, msgspec.Meta(ge=0, le=365)] = 0
-    words: list[str] | str = ""
+def lucky(value: int) -> tuple[str, str] | None:
+    return ("unlucky", "Not thirteen.") if value == 13 else None
 
-    def faults(self) -> Iterator[Fault]:
-        if self.wait == 13:
-            yield Fault("wait", "unlucky", "Not thirteen.")
+
+class Leg(msgspec.Struct, frozen=True, kw_only=True):
+    wait: Annotated[int, msgspec.Meta(ge=0, le=365, extra={"check": lucky})] = 0
+    words: list[str] | str = ""
 
 
 class Journey(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +38,13 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Any] = {}
     target: Id | None = None
     note: str | msgspec.UnsetType = msgspec.UNSET
+    luck: Annotated[int, msgspec.Meta(extra={"check": lucky})] | str | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        if self.share is not None and not self.legs:
+            yield Fault("legs", "needed", "A share needs legs.")
+        if self.name == self.note:
+            yield Fault("note", "repeats", "This repeats the name.")
 
 
 def faults(value: object) -> list[tuple[str, str]]:
@@ -73,6 +80,7 @@ def test_every_fault_is_named_at_once():
             "share": 1,
             "target": 0,
             "note": None,
+            "luck": 13,
             "sped": True,
         }
     )
@@ -93,8 +101,23 @@ def test_every_fault_is_named_at_once():
             ("share", "too_large"),
             ("target", "too_small"),
             ("note", "type"),
+            ("luck", "unlucky"),
         ]
     )
+
+
+def test_what_fields_say_together_is_said_beside_what_is_wrong_with_others():
+    assert faults({"name": "same", "note": "same", "share": 0.5}) == [("legs", "needed"), ("note", "repeats")]
+    assert faults({"name": "same", "note": "same", "share": 0.5, "colour": "green"}) == [
+        ("colour", "choice"),
+        ("legs", "needed"),
+        ("note", "repeats"),
+    ]
+    assert faults({"note": "same", "share": 0.5}) == [("name", "required"), ("legs", "needed")]
+
+
+def test_nothing_is_said_of_fields_that_are_wrong_themselves():
+    assert faults({"name": "n", "share": 0.5, "legs": 3}) == [("legs", "type")]
 
 
 def test_a_message_says_what_is_right_and_never_what_was_sent():

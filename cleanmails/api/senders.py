@@ -1,0 +1,232 @@
+"""Senders: mailboxes with their credentials, which are tested before they are saved and never shown again."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Literal
+
+import msgspec
+from litestar import Controller, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
+
+from cleanmails import log
+from cleanmails.api import trial
+from cleanmails.api.auth import Permission, Principal
+from cleanmails.api.given import Given
+from cleanmails.api.mailbox import NEW, NewSender, SenderChange, merged, standing
+from cleanmails.api.pages import Page, Window, page
+from cleanmails.api.reference import also
+from cleanmails.api.trial import Trial
+from cleanmails.errors import InvalidError
+from cleanmails.ledger import senders
+from cleanmails.ledger.db import Database, Row
+from cleanmails.ledger.senders import Mailbox
+from cleanmails.records import DomainStatus, Security, SenderStatus
+from cleanmails.rules import address
+from cleanmails.settings import Settings
+from cleanmails.vault import Vault
+
+_log = log.get(__name__)
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sender has used of its daily limit; the day is the UTC day."""
+
+    used: int
+    limit: int
+    left: int
+    resets_at: datetime
+
+
+class SenderDomain(msgspec.Struct, frozen=True):
+    """The domain of a sender, one of the workspace's own."""
+
+    id: int
+    name: str
+    status: DomainStatus
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True):
+    """A mailbox. `signed_by` says whose DKIM key is under its mails: its `domain`'s, or its mail `provider`'s where the domain is not ours."""
+
+    id: int
+    address: str
+    name: str
+    reply_to: str | None
+    signature: str
+    domain: SenderDomain | None
+    signed_by: Literal["domain", "provider"]
+    smtp_host: str
+    smtp_port: int
+    smtp_security: Security
+    smtp_username: str
+    imap_host: str | None
+    imap_port: int | None
+    imap_security: Security | None
+    imap_username: str | None
+    daily_limit: int
+    min_gap_seconds: int
+    max_gap_seconds: int
+    status: SenderStatus
+    status_reason: str | None
+    health: int
+    cooldown_until: datetime | None
+    cooldown_reason: str | None
+    last_error: str | None
+    last_error_at: datetime | None
+    tested_at: datetime | None
+    today: Usage
+    created_at: datetime
+    updated_at: datetime
+
+
+class SenderTest(msgspec.Struct, frozen=True, kw_only=True):
+    """How a test went, and the sender as it stands after it."""
+
+    trial: Trial
+    sender: Sender
+
+
+class Senders(Controller):
+    """`/v1/outreach/senders`."""
+
+    path = "/v1/outreach/senders"
+    tags = ("senders",)
+
+    @post(sync_to_thread=True, needs=Permission.SETUP, responses=also(409))
+    def create(
+        self,
+        data: JSONBody[NewSender],
+        database: Given[Database],
+        settings: Given[Settings],
+        vault: Given[Vault],
+        principal: Given[Principal],
+        now: Given[datetime],
+    ) -> Sender:
+        """Add a sender. It belongs to the workspace's domain of its address, if there is one."""
+        workspace, mail = principal.workspace_id, address.normal(data.address)
+        with database.transaction() as db:
+            sender_id = senders.next_id(db)
+        mailbox = merged(NEW, data, mail, sender_id, vault)
+        # No transaction is held while the server is tried out.
+        passed = data.test and _must_pass(_tested(mailbox, mail, sender_id, vault, settings))
+        mailbox = standing(mailbox, data.status, passed=passed, now=now)
+        with database.transaction() as db:
+            senders.create(db, workspace, sender_id, mail, mailbox, now=now)
+            row = senders.read(db, workspace, sender_id, today=now.date())
+        _log.info("sender.created", sender=sender_id, status=row["status"])
+        return _sender(row, now)
+
+    @get(sync_to_thread=True)
+    def list_all(
+        self, database: Given[Database], principal: Given[Principal], window: Given[Window], now: Given[datetime]
+    ) -> Page[Sender]:
+        """List the senders, oldest first."""
+        with database.transaction() as db:
+            rows = senders.list_senders(
+                db, principal.workspace_id, today=now.date(), after=window.after, limit=window.fetch
+            )
+        return page(rows, window, lambda row: _sender(row, now))
+
+    @get("/{sender_id:int}", sync_to_thread=True)
+    def read(
+        self, sender_id: FromPath[int], database: Given[Database], principal: Given[Principal], now: Given[datetime]
+    ) -> Sender:
+        """Read one sender."""
+        with database.transaction() as db:
+            return _sender(senders.read(db, principal.workspace_id, sender_id, today=now.date()), now)
+
+    @patch("/{sender_id:int}", sync_to_thread=True, needs=Permission.SETUP, responses=also(409))
+    def change(
+        self,
+        sender_id: FromPath[int],
+        data: JSONBody[SenderChange],
+        database: Given[Database],
+        settings: Given[Settings],
+        vault: Given[Vault],
+        principal: Given[Principal],
+        now: Given[datetime],
+    ) -> Sender:
+        """Change a sender, or pause and resume it by its `status`. Once a pause has answered, no further mail goes out by it."""
+        workspace = principal.workspace_id
+        with database.transaction() as db:
+            row = senders.read(db, workspace, sender_id, today=now.date())
+        mail, passed = row["address"], None
+        mailbox = merged(_mailbox(row), data, mail, sender_id, vault)
+        if any(name.startswith("smtp_") for name in data.fields):
+            passed = data.test and _must_pass(_tested(mailbox, mail, sender_id, vault, settings))
+        stops = passed is False or data.status == "paused"
+        with database.transaction() as db:
+            # Merged once more, into what stands there now: somebody else may have changed the sender meanwhile.
+            mailbox = _mailbox(senders.lock(db, workspace, sender_id, stop=stops))
+            mailbox = merged(mailbox, data, mail, sender_id, vault)
+            senders.update(db, workspace, sender_id, standing(mailbox, data.status, passed=passed, now=now), now=now)
+            row = senders.read(db, workspace, sender_id, today=now.date())
+        _log.info("sender.changed", sender=sender_id, status=row["status"])
+        return _sender(row, now)
+
+    @delete("/{sender_id:int}", sync_to_thread=True, needs=Permission.SETUP)
+    def remove(
+        self, sender_id: FromPath[int], database: Given[Database], principal: Given[Principal], now: Given[datetime]
+    ) -> None:
+        """Delete a sender. Its passwords are forgotten; what was sent by it stays on record, and follow-ups do as their campaign says (`on_sender_loss`)."""
+        with database.transaction() as db:
+            senders.delete(db, principal.workspace_id, sender_id, now=now)
+        _log.info("sender.deleted", sender=sender_id)
+
+    @post("/test", sync_to_thread=True, status_code=200, needs=Permission.SETUP)
+    def test_new(self, data: JSONBody[NewSender], settings: Given[Settings], vault: Given[Vault]) -> Trial:
+        """Try out the server of a sender that is not saved yet. Nothing is written, and no mail is sent."""
+        mail = address.normal(data.address)
+        return _tested(merged(NEW, data, mail, 0, vault), mail, 0, vault, settings)
+
+    @post("/{sender_id:int}/test", sync_to_thread=True, status_code=200, needs=Permission.SETUP)
+    def test(
+        self,
+        sender_id: FromPath[int],
+        database: Given[Database],
+        settings: Given[Settings],
+        vault: Given[Vault],
+        principal: Given[Principal],
+        now: Given[datetime],
+    ) -> SenderTest:
+        """Try out a sender's server. A passed test ends a restriction and a cooldown; a failed one changes nothing. No mail is sent."""
+        workspace = principal.workspace_id
+        with database.transaction() as db:
+            row = senders.read(db, workspace, sender_id, today=now.date())
+        found = _tested(_mailbox(row), row["address"], sender_id, vault, settings)
+        with database.transaction() as db:
+            if found.passed:
+                senders.record_pass(db, workspace, sender_id, now=now)
+            row = senders.read(db, workspace, sender_id, today=now.date())
+        _log.info("sender.tested", sender=sender_id, passed=found.passed, stage=found.stage, code=found.code)
+        return SenderTest(trial=found, sender=_sender(row, now))
+
+
+def _tested(mailbox: Mailbox, mail: str, sender_id: int, vault: Vault, settings: Settings) -> Trial:
+    return trial.run(trial.endpoint(mailbox, mail, sender_id, vault, settings), settings)
+
+
+def _must_pass(found: Trial) -> bool:
+    """True, or InvalidError with what the server has against the sender."""
+    if not found.passed:
+        raise InvalidError(found.faults(), "The sender's server does not take it; nothing was saved.")
+    return True
+
+
+def _mailbox(row: Row) -> Mailbox:
+    return msgspec.convert({name: row[name] for name in Mailbox.__struct_fields__}, Mailbox)
+
+
+def _sender(row: Row, now: datetime) -> Sender:
+    made: dict[str, Any] = {name: row[name] for name in Sender.__struct_fields__ if name in row}
+    ours = row["domain_id"] is not None
+    made["domain"] = (
+        {"id": row["domain_id"], "name": row["domain_name"], "status": row["domain_status"]} if ours else None
+    )
+    made["signed_by"] = "domain" if ours else "provider"
+    made["today"] = {
+        "used": row["used_today"],
+        "limit": row["daily_limit"],
+        "left": max(0, row["daily_limit"] - row["used_today"]),
+        "resets_at": datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC),
+    }
+    return msgspec.convert(made, Sender)

@@ -1,0 +1,69 @@
+-- Mailboxes that campaigns send by.
+
+-- name: next_id
+-- A password is sealed for the row that it will stand in, so the row's id is drawn first.
+SELECT nextval(pg_get_serial_sequence('senders', 'id')) AS id;
+
+-- name: insert_sender
+INSERT INTO senders (id, workspace_id, domain_id, address, name, reply_to, signature,
+                     smtp_host, smtp_port, smtp_security, smtp_username, smtp_sealed,
+                     imap_host, imap_port, imap_security, imap_username, imap_sealed,
+                     daily_limit, min_gap_seconds, max_gap_seconds, status, status_reason, tested_at, created_at, updated_at)
+VALUES (%(id)s, %(workspace_id)s, %(domain_id)s, %(address)s, %(name)s, %(reply_to)s, %(signature)s,
+        %(smtp_host)s, %(smtp_port)s, %(smtp_security)s, %(smtp_username)s, %(smtp_sealed)s,
+        %(imap_host)s, %(imap_port)s, %(imap_security)s, %(imap_username)s, %(imap_sealed)s,
+        %(daily_limit)s, %(min_gap_seconds)s, %(max_gap_seconds)s, %(status)s, %(status_reason)s, %(tested_at)s, %(now)s, %(now)s)
+ON CONFLICT (workspace_id, address) WHERE deleted_at IS NULL DO NOTHING
+RETURNING id;
+
+-- name: read_sender
+-- With its domain, and what it has used up of its UTC day.
+SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today
+FROM senders s
+LEFT JOIN domains d ON d.id = s.domain_id
+LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
+WHERE s.workspace_id = %(workspace_id)s AND s.id = %(id)s AND s.deleted_at IS NULL;
+
+-- name: list_senders
+SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today
+FROM senders s
+LEFT JOIN domains d ON d.id = s.domain_id
+LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
+WHERE s.workspace_id = %(workspace_id)s AND s.deleted_at IS NULL AND s.id > coalesce(%(after)s, 0)
+ORDER BY s.id
+LIMIT %(limit)s;
+
+-- name: lock_sender
+SELECT * FROM senders WHERE workspace_id = %(workspace_id)s AND id = %(id)s AND deleted_at IS NULL FOR NO KEY UPDATE;
+
+-- name: stop_sending
+-- The send path holds the shared form of this lock while it commits that a mail may be accepted. Taken before the row is changed: when the change
+-- has committed, every mail that was about to go by this sender has either gone or will see the change.
+SELECT pg_advisory_xact_lock(2, %(id)s::integer);
+
+-- name: update_sender
+UPDATE senders
+SET name = %(name)s, reply_to = %(reply_to)s, signature = %(signature)s,
+    smtp_host = %(smtp_host)s, smtp_port = %(smtp_port)s, smtp_security = %(smtp_security)s,
+    smtp_username = %(smtp_username)s, smtp_sealed = %(smtp_sealed)s,
+    imap_host = %(imap_host)s, imap_port = %(imap_port)s, imap_security = %(imap_security)s,
+    imap_username = %(imap_username)s, imap_sealed = %(imap_sealed)s,
+    daily_limit = %(daily_limit)s, min_gap_seconds = %(min_gap_seconds)s, max_gap_seconds = %(max_gap_seconds)s,
+    status = %(status)s, status_reason = %(status_reason)s, tested_at = %(tested_at)s, updated_at = %(now)s
+WHERE workspace_id = %(workspace_id)s AND id = %(id)s;
+
+-- name: record_pass
+-- A passed test lifts what failed sign-ins brought about; a pause is a person's word and stays.
+UPDATE senders
+SET tested_at = %(now)s, updated_at = %(now)s, errors_in_row = 0, cooldown_until = NULL, cooldown_reason = NULL,
+    status = CASE WHEN status = 'restricted' THEN 'ready' ELSE status END,
+    status_reason = CASE WHEN status = 'restricted' THEN NULL ELSE status_reason END
+WHERE workspace_id = %(workspace_id)s AND id = %(id)s AND deleted_at IS NULL
+RETURNING id;
+
+-- name: delete_sender
+-- The row stays as the trace of what was sent by it; its credentials do not.
+UPDATE senders
+SET deleted_at = %(now)s, updated_at = %(now)s, smtp_sealed = NULL, imap_sealed = NULL
+WHERE workspace_id = %(workspace_id)s AND id = %(id)s AND deleted_at IS NULL
+RETURNING id;

@@ -1,0 +1,157 @@
+"""Lists over HTTP: named, renamed and put away; leads join and leave them, each with a verdict."""
+
+import pytest
+
+LISTS = "/v1/outreach/lists"
+
+
+@pytest.fixture
+def prospects(api):
+    return api.post(LISTS, json={"name": "Prospects"}).json()["id"]
+
+
+def faults(response):
+    assert response.status_code == 400, response.text
+    return {(fault["field"], fault["code"]) for fault in response.json()["faults"]}
+
+
+def test_a_list_is_made_read_renamed_and_put_away(api):
+    made = api.post(LISTS, json={"name": "  Prospects "})
+    assert made.status_code == 201
+    body = made.json()
+    assert (body["name"], body["leads"], body["archived_at"]) == ("Prospects", 0, None)
+    path = f"{LISTS}/{body['id']}"
+    assert api.get(path).json() == body
+    assert api.patch(path, json={"name": "Customers"}).json()["name"] == "Customers"
+    assert api.delete(path).status_code == 204
+    assert api.get(LISTS).json() == {"items": [], "next": None}
+    [archived] = api.get(LISTS, params={"archived": True}).json()["items"]
+    assert archived["archived_at"] is not None
+
+
+def test_a_name_is_wanted_and_only_once(api, prospects):
+    assert faults(api.post(LISTS, json={"name": "  "})) == {("name", "blank")}
+    assert faults(api.post(LISTS, json={"name": 3, "colour": "red"})) == {("name", "type"), ("colour", "unknown_field")}
+    taken = api.post(LISTS, json={"name": "prospects"})
+    assert (taken.status_code, taken.json()["code"]) == (409, "name_taken")
+
+
+def test_lists_come_in_pages(api):
+    made = [api.post(LISTS, json={"name": f"L{n}"}).json()["id"] for n in range(3)]
+    first = api.get(LISTS, params={"limit": 2}).json()
+    rest = api.get(LISTS, params={"limit": 2, "after": first["next"]}).json()
+    assert [each["id"] for each in [*first["items"], *rest["items"]]] == made
+    assert rest["next"] is None
+
+
+def test_a_lead_joins_a_list(api, prospects):
+    answer = api.post(
+        f"{LISTS}/{prospects}/leads",
+        json={"email": "Ada@Example.com", "first_name": " Ada ", "fields": {"Job Title": "Analyst", "empty": " "}},
+    )
+    assert answer.status_code == 201
+    body = answer.json()
+    [outcome] = body.pop("leads")
+    assert body == {"rows": 1, "created": 1, "updated": 0, "duplicate": 0, "suppressed": 0, "invalid": 0}
+    assert (outcome["email"], outcome["verdict"], outcome["reason"]) == ("ada@example.com", "created", None)
+    [lead] = api.get(f"{LISTS}/{prospects}/leads").json()["items"]
+    assert (lead["id"], lead["email"], lead["first_name"]) == (outcome["lead_id"], "ada@example.com", "Ada")
+    assert (lead["fields"], lead["lists"], lead["status"]) == ({"job_title": "Analyst"}, [prospects], "active")
+    assert api.get(f"{LISTS}/{prospects}").json()["leads"] == 1
+
+
+def test_many_leads_join_at_once_each_with_its_verdict(api, prospects):
+    api.post("/v1/outreach/suppressions", json={"value": "left@example.com"})
+    api.post("/v1/outreach/leads", json={"email": "known@example.com"})
+    emails = ["new@example.com", "known@example.com", "left@example.com", "NEW@example.com"]
+    body = api.post(f"{LISTS}/{prospects}/leads", json=[{"email": email} for email in emails]).json()
+    assert [(each["email"], each["verdict"]) for each in body["leads"]] == [
+        ("new@example.com", "created"),
+        ("known@example.com", "updated"),
+        ("left@example.com", "suppressed"),
+        ("new@example.com", "duplicate"),
+    ]
+    assert body["leads"][2]["lead_id"] is None
+    assert body["leads"][2]["reason"] == "The address is suppressed (manual)."
+    assert body["leads"][3]["reason"] == "The same address stands in line 1."
+
+
+def test_every_fault_of_every_lead_is_told_at_once_and_none_is_added(api, prospects):
+    leads = [
+        {"email": "ada@example.com"},
+        {"email": "nonsense", "fields": {"???": "x", "First-Name": "y"}},
+        {"first_name": "Bob", "age": 7},
+        {"email": "cid@example.com", "fields": {"plan": 1, "a b": "1", "A_B": "2"}},
+    ]
+    answer = api.post(f"{LISTS}/{prospects}/leads", json=leads)
+    assert faults(answer) == {
+        ("[1].email", "email"), ("[1].fields.???", "field_name"), ("[1].fields.First-Name", "own_field"),
+        ("[2].email", "required"), ("[2].age", "unknown_field"), ("[3].fields.plan", "type"),
+    }  # fmt: skip
+    assert faults(
+        api.post(f"{LISTS}/{prospects}/leads", json={"email": "a@example.com", "fields": {"a b": "1", "A_B": "2"}})
+    ) == {("fields.A_B", "same_field")}
+    assert api.get("/v1/outreach/leads").json()["items"] == []
+
+
+def test_a_thousand_leads_are_the_most(api, prospects):
+    leads = [{"email": f"p{n}@example.com"} for n in range(1_001)]
+    assert ("", "too_long") in faults(api.post(f"{LISTS}/{prospects}/leads", json=leads))
+    assert api.post(f"{LISTS}/{prospects}/leads", json=leads[:-1]).json()["created"] == 1_000
+    assert faults(api.post(f"{LISTS}/{prospects}/leads", json=[])) == {("", "too_short")}
+
+
+def test_a_lead_leaves_a_list(api, prospects):
+    [outcome] = api.post(f"{LISTS}/{prospects}/leads", json={"email": "ada@example.com"}).json()["leads"]
+    path = f"{LISTS}/{prospects}/leads/{outcome['lead_id']}"
+    assert api.delete(path).status_code == 204
+    assert api.delete(path).status_code == 404
+    assert api.get(f"/v1/outreach/leads/{outcome['lead_id']}").json()["lists"] == []
+
+
+def test_the_leads_of_a_list_are_searched(api, prospects):
+    api.post(
+        f"{LISTS}/{prospects}/leads",
+        json=[{"email": "ada@example.com", "company": "Engines"}, {"email": "bob@example.com"}],
+    )
+    api.post("/v1/outreach/leads", json={"email": "cid@example.com", "company": "Engines"})
+
+    def found(**asked):
+        return [lead["email"] for lead in api.get(f"{LISTS}/{prospects}/leads", params=asked).json()["items"]]
+
+    assert found() == ["ada@example.com", "bob@example.com"]
+    assert found(search="engines") == ["ada@example.com"]
+    assert found(status="bounced") == []
+    assert found(search="\0") == []
+    assert api.get(f"{LISTS}/{prospects}/leads", params={"status": "dead"}).status_code == 400
+
+
+def test_a_stranger_sees_and_changes_nothing(api, stranger, prospects):
+    [outcome] = api.post(f"{LISTS}/{prospects}/leads", json={"email": "ada@example.com"}).json()["leads"]
+    path = f"{LISTS}/{prospects}"
+    assert stranger.get(LISTS).json()["items"] == []
+    answers = [
+        stranger.get(path), stranger.patch(path, json={"name": "Mine"}), stranger.delete(path), stranger.get(f"{path}/leads"),
+        stranger.post(f"{path}/leads", json={"email": "eve@example.com"}), stranger.delete(f"{path}/leads/{outcome['lead_id']}"),
+        stranger.post(f"{path}/upload", content=b"email\neve@example.com\n", headers={"Content-Type": "text/csv"}),
+    ]  # fmt: skip
+    assert {answer.status_code for answer in answers} == {404}
+    assert api.get(path).json()["leads"] == 1
+
+
+def test_a_viewer_sees_and_changes_nothing(api, viewer, prospects):
+    path = f"{LISTS}/{prospects}"
+    assert viewer.get(path).status_code == 200
+    answers = [
+        viewer.post(LISTS, json={"name": "Mine"}), viewer.patch(path, json={"name": "Mine"}), viewer.delete(path),
+        viewer.post(f"{path}/leads", json={"email": "eve@example.com"}),
+        viewer.post(f"{path}/upload", content=b"email\neve@example.com\n", headers={"Content-Type": "text/csv"}),
+    ]  # fmt: skip
+    assert {answer.status_code for answer in answers} == {403}
+
+
+@pytest.mark.parametrize("wrong", [0, 2**31, 2**62])
+def test_an_id_that_never_was_is_not_there(api, wrong):
+    assert api.get(f"{LISTS}/{wrong}").status_code == 404
+    assert api.delete(f"{LISTS}/{wrong}").status_code == 404
+    assert api.post(f"{LISTS}/{wrong}/leads", json={"email": "ada@example.com"}).status_code == 404
