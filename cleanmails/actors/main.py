@@ -73,7 +73,7 @@ def run(
     broker = make_broker(servers.redis_url)
     redis = connect(servers.redis_url)
     with (
-        Database(servers.database_url, size=threads + 4, name=f"cleanmails {kind}") as database,
+        Database(servers.database_url, size=threads + 4, name=f"cleanmails {kind}", checked=False) as database,
         Lease(database, kind) as lease,
     ):
         work = Work(
@@ -101,6 +101,11 @@ def run(
 
 
 def scheduler(argv: Sequence[str]) -> int:
-    """`cleanmails scheduler`: becomes periodiq, which enqueues a tick each minute."""
+    """`cleanmails scheduler`: periodiq, which enqueues a tick each minute."""
     argparse.ArgumentParser(prog="cleanmails scheduler", description=scheduler.__doc__).parse_args(argv)
-    os.execv(sys.executable, [sys.executable, "-m", "periodiq", "cleanmails.actors.scheduler"])  # noqa: S606 - no shell
+    from periodiq import entrypoint
+
+    # periodiq reads the command line itself; what it schedules stands in that module.
+    sys.argv = ["periodiq", "cleanmails.actors.scheduler"]
+    entrypoint()
+    return 0

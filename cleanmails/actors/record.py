@@ -213,7 +213,9 @@ def protect(work: Work, campaign_id: int) -> None:
         run = campaign_runs.hold_for_pause(db, campaign_id)
         if run is None:
             return
-        reason = lifecycle.auto_pause(run["sent"], run["bounced"], settings.bounce_limit_percent, settings.bounce_min_sent)
+        reason = lifecycle.auto_pause(
+            run["sent"], run["bounced"], settings.bounce_limit_percent, settings.bounce_min_sent
+        )
         if reason is None:
             return
         campaign_runs.pause(db, campaign_id, reason)
