@@ -3,8 +3,9 @@
 import pytest
 
 from cleanmails.errors import NotFoundError
-from cleanmails.ledger import suppressions
+from cleanmails.ledger import suppressions, walks
 from cleanmails.ledger.suppressions import Entry
+from cleanmails.records import WalkOutcome
 
 
 def suppress(database, house, kind, value, reason="manual", **rest):
@@ -146,6 +147,20 @@ def test_a_deliverys_recipient_leaves(database, house):
     assert house.walk(campaign, ada)["outcome"] == "unsubscribed"
     with database.transaction() as db:
         assert suppressions.recipient(db, delivery + 1) is None
+
+
+def test_a_walk_that_began_unseen_is_ended_by_a_second_look(database, house):
+    """A campaign enrolls from a reading of before the entry, and commits after it: neither sees the other. What begins later sees the entry."""
+    [ada] = house.leads("ada@example.com")
+    prospects = house.list(ada)
+    campaign, later = house.campaign_on(prospects), house.campaign_on(prospects)
+    with database.transaction() as enrolling:
+        assert walks.enroll(enrolling, campaign) == 1
+        suppress(database, house, "address", "ada@example.com", "unsubscribed")
+    assert house.walkers(campaign) == {"ada@example.com": "waiting"}
+    with database.transaction() as db:
+        assert walks.end(db, [ada], WalkOutcome.UNSUBSCRIBED, house.workspace) == 1
+        assert walks.enroll(db, later) == 0
 
 
 def test_who_leaves_in_many_campaigns_at_once_waits_for_nobody_for_ever(database, house, together):
