@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import struct
 import threading
+from collections import deque
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -47,9 +48,14 @@ class Zone:
         self._records: dict[dns.name.Name, dict[dns.rdatatype.RdataType, list[dns.rdata.Rdata]]] = {}
         self._faults: dict[dns.name.Name, Fault] = {}
         self._replaced: dict[str, list[str]] = {}
-        self.asked: list[tuple[str, str]] = []
+        self._asked: deque[tuple[str, str]] = deque(maxlen=1_000)
         for place, values in _read(path).items():
             self.replace(*place.split(), *values)
+
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """The latest questions, (name, type) each, oldest first."""
+        return list(self._asked)
 
     def add(self, name: str, kind: str, *values: str) -> None:
         """Adds records in their textual form (`10 mx.example.`); a TXT value stands as it is, of any length."""
@@ -89,7 +95,7 @@ class Zone:
         response = dns.message.make_response(query, recursion_available=True)
         response.flags |= dns.flags.AA
         with self._lock:
-            self.asked.append((question.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(question.rdtype)))
+            self._asked.append((question.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(question.rdtype)))
             match self._faults.get(question.name.canonicalize()):
                 case Fault.SILENCE:
                     return None

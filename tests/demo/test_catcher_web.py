@@ -125,7 +125,7 @@ def test_mails_are_listed_as_json_and_given_as_they_came(client, running):
     numbers = [keep(running) for _ in range(3)]
     listed = client.get("/api/mails").json()
     assert [mail["id"] for mail in listed] == numbers
-    assert listed[0]["message_id"] == "<1@out.example>"
+    assert (listed[0]["message_id"], listed[0]["subject"]) == ("<1@out.example>", "Grüße")
     assert [mail["id"] for mail in client.get("/api/mails", params={"after": numbers[0]}).json()] == numbers[1:]
     assert [mail["id"] for mail in client.get("/api/mails", params={"limit": 1}).json()] == numbers[:1]
     raw = client.get(f"/api/mails/{numbers[0]}/raw")
@@ -237,6 +237,7 @@ def test_every_signature_is_judged_by_itself(zone, key):
         b"no header at all",
         b"Content-Type: text/html; charset=klingon\r\n\r\n<p>\xff</p>",
         b"Content-Type: multipart/mixed; boundary=\r\n\r\nx",
+        b"Subject: =?utf-8?b?A?= =?klingon?q?x?=\r\n\r\nx",
         b"Content-Transfer-Encoding: base64\r\n\r\n!!!",
         b"From: \xff\xfe <a@\r\nSubject: =?utf-8?b?!?=\r\nDate: =\r\nTo: ,,,;:<\r\n\r\nx",
         b"DKIM-Signature: rubbish\r\nDKIM-Signature:\r\n\r\nx",

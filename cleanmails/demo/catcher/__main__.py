@@ -29,7 +29,8 @@ def main() -> None:
         page = stack.enter_context(socket.create_server(("127.0.0.1", asked.http_port)))
         ports = {"smtp": catcher.port, "http": page.getsockname()[1], "dns": dns_port}
         log.get(__name__).info("catcher.started", **ports)
-        uvicorn.Server(uvicorn.Config(web.create_app(catcher, names), log_config=None, access_log=False)).run([page])
+        config = uvicorn.Config(web.create_app(catcher, names), log_config=None, log_level="warning", access_log=False)
+        uvicorn.Server(config).run([page])
 
 
 def _arguments() -> argparse.Namespace:

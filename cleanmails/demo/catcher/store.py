@@ -4,6 +4,8 @@ import re
 import sqlite3
 import threading
 from datetime import UTC, datetime
+from email.errors import MessageError
+from email.header import decode_header, make_header
 from pathlib import Path
 
 import msgspec
@@ -126,4 +128,9 @@ def _head(raw: bytes) -> bytes:
 
 
 def _unfolded(value: bytes) -> str:
-    return re.sub(r"\r?\n(?=[ \t])", "", value.decode("utf-8", "replace")).strip()
+    """A header's value in one line, encoded words (RFC 2047) decoded where they can be."""
+    line = re.sub(r"\r?\n(?=[ \t])", "", value.decode("utf-8", "replace")).strip()
+    try:
+        return str(make_header(decode_header(line))) if "=?" in line else line
+    except (ValueError, LookupError, MessageError):
+        return line

@@ -152,6 +152,7 @@ def create_app(catcher: Catcher, zone: Zone) -> Litestar:
         template_config=TemplateConfig(instance=engine),
         before_request=_from_here,
         openapi_config=None,
+        logging_config=None,
     )
 
 
