@@ -83,34 +83,33 @@ def sign(raw: bytes, key: Key, *, signed_at: int) -> bytes:
         f"v=1; a=rsa-sha256; c=relaxed/relaxed; d={key.domain};\r\n s={key.selector}; t={signed_at};\r\n"
         f" h={_folded_names(names)};\r\n bh={body_hash};\r\n b="
     )
-    canonical.append(b"dkim-signature:" + relaxed_value(unsigned.encode()))
+    canonical.append(b"dkim-signature:" + unsigned.replace("\r\n", "").encode())
     signature = key.private.sign(b"\r\n".join(canonical), _PADDING, _SHA256)
     return f"DKIM-Signature: {unsigned}{_folded_signature(signature)}\r\n".encode() + raw
 
 
 def _signed_fields(head: bytes) -> tuple[tuple[str, ...], list[bytes]]:
     """The names for the tag `h` and the fields in canonical form (RFC 6376, 3.4.2). Of fields with one name the last counts first (5.4.2)."""
-    fields: dict[str, list[bytes]] = {}
-    for line in head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ").split(b"\r\n"):
+    fields: dict[bytes, list[bytes]] = {}
+    for line in _blanks(head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")).split(b"\r\n"):
         field, _, value = line.partition(b":")
-        fields.setdefault(field.decode("latin-1").rstrip().lower(), []).insert(0, value)
+        fields.setdefault(field.rstrip(b" ").lower(), []).append(value.strip(b" "))
     names: list[str] = []
     canonical: list[bytes] = []
     for name in SIGNED:
-        values = fields.get(name, ())
+        key = name.encode()
+        values = fields.get(key, ())
         names += [name] * (len(values) + (name in OVERSIGNED))
-        canonical += [name.encode() + b":" + relaxed_value(value) for value in values]
+        canonical += [key + b":" + value for value in reversed(values)]
     return tuple(names), canonical
-
-
-def relaxed_value(value: bytes) -> bytes:
-    """A header field's value: unfolded, blanks in it as one, none around it."""
-    return _blanks(value.replace(b"\r\n", b"")).strip(b" ")
 
 
 def relaxed_body(body: bytes) -> bytes:
     """A body (RFC 6376, 3.4.4): blanks as one, none at the ends of lines, no empty lines at the end, and a CRLF if there is anything."""
-    body = _blanks(body).replace(b" \r\n", b"\r\n").rstrip(b" ").rstrip(b"\r\n")
+    body = _blanks(body)
+    if b" \r\n" in body:
+        body = body.replace(b" \r\n", b"\r\n")
+    body = body.rstrip(b" ").rstrip(b"\r\n")
     return body + b"\r\n" if body else b""
 
 

@@ -11,7 +11,7 @@ from cleanmails.rules.content.plain import Writer, settle_inside
 from cleanmails.rules.content.source import Halt, Source
 from cleanmails.rules.content.tags import read_tag
 from cleanmails.rules.content.tree import Ai, Choice, Field, Literal, Node, Template
-from cleanmails.rules.content.values import OWN_FIELDS, Landing, field_name
+from cleanmails.rules.content.values import OWN_FIELDS, Landing, as_markup, as_plain, field_name
 
 MAX_DEPTH = 50
 MAX_BRACES = 5_000  # tags and groups; each costs time in every mail, and no person writes a hundred
@@ -57,7 +57,6 @@ class Braces:
     """Reads one source. What is read is moved to the group that is open; `position` is how far that went."""
 
     marks = re.compile(r"[{}|]")
-    landing = Landing.PLAIN
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -124,7 +123,8 @@ class Braces:
 
     def _at_opening(self, start: int) -> None:
         if self.text.startswith("{{", start):
-            if tag := self.tag(start, self.landing, shown=self.source.is_html and self.writer.shown):
+            landing = as_markup if self.source.is_html else as_plain
+            if tag := self.tag(start, landing, shown=self.source.is_html and self.writer.shown):
                 self.writer.value()
                 self.group.add_nodes(tag)
             if self.position > start:

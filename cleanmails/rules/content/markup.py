@@ -12,7 +12,16 @@ import msgspec
 from cleanmails.rules.content.braces import Braces
 from cleanmails.rules.content.source import Element, Source
 from cleanmails.rules.content.tree import UNSUBSCRIBE_URL, Ai, Field, Link, Literal, OpenLink, Target
-from cleanmails.rules.content.values import Landing, is_web_link
+from cleanmails.rules.content.values import (
+    Landing,
+    as_host,
+    as_mailto_part,
+    as_markup,
+    as_style,
+    as_url,
+    as_url_part,
+    is_web_link,
+)
 
 _NAME = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:_-]*)")
 _CONDITIONAL = re.compile(r"<!--\[if [^\]<>]*\]>(<!-->|-->)?")
@@ -45,7 +54,6 @@ class Markup(Braces):
     """Reads one body."""
 
     marks = re.compile(r"[{}|<]")
-    landing = Landing.MARKUP
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
@@ -205,13 +213,13 @@ class Markup(Braces):
 def _landing(attribute: str, before: str) -> Landing:
     """How a value is escaped in an attribute, after what stands before it there."""
     if attribute not in _URL_ATTRIBUTES:
-        return Landing.STYLE if attribute == "style" else Landing.MARKUP
+        return as_style if attribute == "style" else as_markup
     before = before.strip().lower()
     if not before:
-        return Landing.URL
+        return as_url
     if before in {"http://", "https://"}:
-        return Landing.HOST
-    return Landing.MAILTO_PART if before.startswith("mailto:") else Landing.URL_PART
+        return as_host
+    return as_mailto_part if before.startswith("mailto:") else as_url_part
 
 
 def _target(url: str, words: str) -> str:

@@ -5,7 +5,7 @@ import re
 
 from cleanmails.rules.content.source import Source
 from cleanmails.rules.content.tree import UNSUBSCRIBE_URL, Ai, Field, Words
-from cleanmails.rules.content.values import Landing, clean, field_name
+from cleanmails.rules.content.values import Landing, as_plain, clean, field_name
 
 _SIMPLE = re.compile(r"\{\{([^{}]*)\}\}")
 _NAME = re.compile(r"[^\W\d][\w .-]{0,63}")
@@ -78,7 +78,7 @@ def _words(source: Source, start: int, raw: str, *, needed: bool = True) -> Word
     words: list[str | Field] = []
     position = 0
     for found in _SIMPLE.finditer(raw):
-        if field := _field(source, start, found[1], Landing.PLAIN, shown=False, needed=needed):
+        if field := _field(source, start, found[1], as_plain, shown=False, needed=needed):
             words += [_plain(source, raw[position : found.start()]), field]
             position = found.end()
     return (*words, _plain(source, raw[position:]))

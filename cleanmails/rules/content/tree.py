@@ -10,7 +10,7 @@ import msgspec
 from cleanmails.errors import MissingFieldError
 from cleanmails.records import LinkSlot
 from cleanmails.rules.content.seed import Seed, draw
-from cleanmails.rules.content.values import Landing, clean, escape, is_web_link
+from cleanmails.rules.content.values import Landing, clean, is_web_link
 
 Where = OneOf["subject", "body"]
 UNSUBSCRIBE_URL = "UNSUBSCRIBE_URL"
@@ -39,9 +39,25 @@ class Writing(msgspec.Struct):
     prompts: list[Prompt] = []
     unsubscribe: bool = False
 
+    known: dict[tuple[str, Landing], tuple[str, str | None]] = {}
+
     def value(self, name: str) -> str:
         """What the lead has in a field, cleaned; empty if nothing."""
         return clean(self.lead.get(name, ""))
+
+    def landed(self, name: str, landing: Landing) -> tuple[str, str | None]:
+        """The same, and how it is written where it lands; most fields stand in a mail more than once."""
+        known = self.known.get((name, landing))
+        if known is None:
+            value = self.value(name)
+            known = self.known[name, landing] = (value, landing(value) if value else None)
+        return known
+
+    def put(self, value: str, escaped: str, *, shown: bool) -> None:
+        """Write a value that is there."""
+        self.pieces.append(escaped)
+        if shown:
+            self.text.append(value)
 
 
 class Literal(msgspec.Struct, frozen=True):
@@ -69,13 +85,13 @@ class Field(msgspec.Struct, frozen=True):
         """Write the lead's value, else the fallback; MissingFieldError if there is neither and the mail may not have blanks."""
         if self.name == UNSUBSCRIBE_URL:
             to.unsubscribe = True
-        for value in (to.value(self.name), self.fallback):
-            escaped = escape(value, self.landing) if value else None
-            if value and escaped is not None:
-                return _put(to, value, escaped, shown=self.shown)
-        if self.fallback is None and not to.blank:
+        value, escaped = to.landed(self.name, self.landing)
+        if escaped is None and self.fallback:
+            value, escaped = self.fallback, self.landing(self.fallback)
+        if escaped is not None:
+            to.put(value, escaped, shown=self.shown)
+        elif self.fallback is None and not to.blank:
             raise MissingFieldError(self.name)
-        return None
 
 
 class Ai(msgspec.Struct, frozen=True):
@@ -89,14 +105,13 @@ class Ai(msgspec.Struct, frozen=True):
     def write(self, to: Writing) -> None:
         """Write the answer, else the fallback; MissingFieldError if there is neither, even where blanks are allowed."""
         fallback = None if self.fallback is None else _fill(self.fallback, to) or ""
-        answer = self._answer(to, fallback)
-        for value in (answer, fallback):
-            escaped = escape(value, self.landing) if value else None
+        for value in (self._answer(to, fallback), fallback):
+            escaped = self.landing(value) if value else None
             if value and escaped is not None:
-                return _put(to, value, escaped, shown=self.shown)
+                to.put(value, escaped, shown=self.shown)
+                return
         if self.fallback is None and not to.gathering:
             raise MissingFieldError("AI")
-        return None
 
     def _answer(self, to: Writing, fallback: str | None) -> str:
         text = _fill(self.prompt, to)
@@ -111,12 +126,6 @@ def _fill(words: "Words", to: Writing) -> str | None:
     """Plain words with their fields filled in; None if one is missing."""
     filled = [word if isinstance(word, str) else to.value(word.name) or word.fallback for word in words]
     return clean("".join(word for word in filled if word)) if None not in filled else None
-
-
-def _put(to: Writing, value: str, escaped: str, *, shown: bool) -> None:
-    to.pieces.append(escaped)
-    if shown:
-        to.text.append(value)
 
 
 class Choice(msgspec.Struct, frozen=True):

@@ -3,7 +3,6 @@
 import html
 import re
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from urllib.parse import quote
 
 OWN_FIELDS = frozenset({"FIRST_NAME", "LAST_NAME", "COMPANY", "EMAIL"})
@@ -21,18 +20,6 @@ _WEB = re.compile(r"https?://[^\s/?#@\\\"<>]+(?:[/?#][^\s\"<>\\]*)?", re.IGNOREC
 _OTHER_SCHEME = re.compile(r"(?:mailto|tel|sms):[^\s\"<>\\]+", re.IGNORECASE)
 _BARE_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}(?::\d+)?(?:[/?#][^\s\"<>\\]*)?")
 _NOT_CSS = re.compile(r"[^\w #%.,-]")
-
-
-class Landing(StrEnum):
-    """Where a value lands, which decides how it is escaped."""
-
-    PLAIN = "plain"  # a subject: cleaning is enough
-    MARKUP = "markup"  # HTML text, or an attribute's value in quotes
-    STYLE = "style"  # a style attribute
-    URL = "url"  # the start of an address: the value brings scheme and host
-    HOST = "host"  # straight after `https://`
-    URL_PART = "url_part"  # further inside an address
-    MAILTO_PART = "mailto_part"  # inside a mailto: address
 
 
 def drop_unwanted(text: str) -> str:
@@ -65,30 +52,43 @@ def is_web_link(url: str) -> bool:
     return _WEB.fullmatch(url) is not None
 
 
-def _as_url(value: str) -> str | None:
-    """A value that is a whole address. A bare host gets https; any other scheme (`javascript:`, `data:`) is no value at all."""
+Landing = Callable[[str], str | None]
+"""How a cleaned value is written where it lands; None if it cannot stand there. One of the functions below."""
+
+
+def as_plain(value: str) -> str:
+    """In a subject, or a question to a model: cleaning was enough."""
+    return value
+
+
+def as_markup(value: str) -> str:
+    """In HTML text, or in an attribute's value in quotes."""
+    return html.escape(value)
+
+
+def as_style(value: str) -> str:
+    """In a style attribute."""
+    return _NOT_CSS.sub("", value)
+
+
+def as_url(value: str) -> str | None:
+    """As a whole address. A bare host gets https; any other scheme (`javascript:`, `data:`) is no value at all."""
     if _BARE_HOST.fullmatch(value):
         return html.escape(f"https://{value}")
     return html.escape(value) if _WEB.fullmatch(value) or _OTHER_SCHEME.fullmatch(value) else None
 
 
-def _as_host(value: str) -> str:
-    """A value after a literal `https://`: a host, with a path if it has one; a scheme that it brings along is dropped."""
+def as_host(value: str) -> str:
+    """Straight after a literal `https://`: a host, with a path if it has one; a scheme that it brings along is dropped."""
     bare = _SCHEME.sub("", value)
     return html.escape(bare) if _BARE_HOST.fullmatch(bare) else quote(bare, safe="")
 
 
-_ESCAPES: dict[Landing, Callable[[str], str | None]] = {
-    Landing.PLAIN: lambda value: value,
-    Landing.MARKUP: html.escape,
-    Landing.STYLE: lambda value: _NOT_CSS.sub("", value),
-    Landing.URL: _as_url,
-    Landing.HOST: _as_host,
-    Landing.URL_PART: lambda value: quote(value, safe=""),
-    Landing.MAILTO_PART: lambda value: quote(value, safe="@"),
-}
+def as_url_part(value: str) -> str:
+    """Further inside an address."""
+    return quote(value, safe="")
 
 
-def escape(value: str, landing: Landing) -> str | None:
-    """A cleaned value as it stands in the mail; None for one that cannot stand there (an address that is none)."""
-    return _ESCAPES[landing](value)
+def as_mailto_part(value: str) -> str:
+    """Inside a `mailto:` address."""
+    return quote(value, safe="@")
