@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "worker": ("cleanmails.actors.main:worker", "take work of one group: plan, render, send or upkeep"),
     "scheduler": ("cleanmails.actors.main:scheduler", "wake the planner each minute"),
     "owner": ("cleanmails.api.owner:main", "make the first user, or give one a new password"),
+    "bench": ("cleanmails.bench.run:main", "measure one part: pipeline, plan or render"),
     "settings": (
         "cleanmails.cli:show_settings",
         "list the variables of the environment that are read, with their defaults",

@@ -101,6 +101,10 @@ class Supervisor:
         """Wait for so long, or until `run` was told to stop; whether it was. For a thread that works beside it."""
         return self._asked.wait(seconds)
 
+    def pids(self) -> list[tuple[str, int]]:
+        """Every process by its name, as it runs now."""
+        return [(child.name, child.popen.pid) for child in self._children()]
+
     def stop(self) -> None:
         """Ask each stage to end, the last first, and wait for it to drain; SIGKILL what outlasts the patience, and say so."""
         while self._stages:
