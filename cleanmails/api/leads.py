@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import UNSET, UnsetType
 
 from cleanmails.api.auth import Principal
+from cleanmails.api.fields import MailAddress
 from cleanmails.api.given import Given
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
@@ -32,18 +33,14 @@ _OWN = frozenset({"EMAIL", "FIRST_NAME", "LAST_NAME", "COMPANY", "UNSUBSCRIBE_UR
 class NewLead(msgspec.Struct, frozen=True, kw_only=True):
     """A person to write to. `fields` are all other facts, for use in mails as `{{JOB_TITLE}}`; names are kept in the form `job_title`."""
 
-    email: Annotated[str, msgspec.Meta(max_length=320, examples=["ada@example.com"])]
+    email: MailAddress
     first_name: Word = ""
     last_name: Word = ""
     company: Word = ""
     fields: Annotated[dict[FieldName, Value], msgspec.Meta(max_length=MOST_FIELDS)] = {}
 
     def faults(self) -> Iterator[Fault]:
-        """The address must be one, and each field must have a name of its own."""
-        try:
-            address.normal(self.email)
-        except address.AddressError as error:
-            yield Fault("email", "email", str(error))
+        """Each field must have a name of its own."""
         yield from _field_faults(self.fields)
 
     def arrival(self, line: int) -> Arrival:

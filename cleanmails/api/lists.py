@@ -1,6 +1,5 @@
 """Lists, and the leads that join and leave them one by one or by the hundred; files come by `api/imports.py`."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -9,11 +8,12 @@ from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from cleanmails.api.auth import Principal
+from cleanmails.api.fields import Title
 from cleanmails.api.given import Given
 from cleanmails.api.leads import Lead, NewLead, lead, sought
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
-from cleanmails.errors import Fault, NotFoundError
+from cleanmails.errors import NotFoundError
 from cleanmails.ledger import imports, leads, lists
 from cleanmails.ledger.db import Database
 from cleanmails.records import LeadStatus
@@ -26,12 +26,7 @@ BODY_LIMIT = 10_000_000
 class ListName(msgspec.Struct, frozen=True, kw_only=True):
     """What a list is called; no two that are in use have the same name."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200, examples=["Q2 prospects"])]
-
-    def faults(self) -> Iterator[Fault]:
-        """A name of blanks names nothing."""
-        if not self.name.strip():
-            yield Fault("name", "blank", "This must have something in it.")
+    name: Title
 
 
 class LeadList(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,8 @@ def take(db: Connection, workspace_id: int, list_id: int | None, arrivals: Itera
 
     `arrivals` may come as slowly as memory likes: they are streamed to the server. NotFoundError, StateError (`list_archived`).
     """
+    if list_id is not None:
+        lists.read(db, workspace_id, list_id)
     _stage(db, arrivals)
     workspace = {"workspace_id": workspace_id}
     db.execute(sql("imports.mark_suppressed"), workspace)

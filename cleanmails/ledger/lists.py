@@ -45,8 +45,8 @@ def rename(db: Connection, workspace_id: int, list_id: int, name: str) -> Row:
 
 def archive(db: Connection, workspace_id: int, list_id: int) -> None:
     """Puts a list away; its leads stay, its name is free again. StateError (`list_in_use`) while a campaign that is not completed uses it."""
-    hold_exclusive(db, [list_id])
     read(db, workspace_id, list_id)
+    hold_exclusive(db, [list_id])
     using = db.execute(sql("lists.open_campaigns"), {"id": list_id}).fetchall()
     if using:
         names = ", ".join(row["name"] for row in using[:5])

@@ -7,7 +7,7 @@ is UTF-8, or Windows-1252 (the Latin-1 of spreadsheets) in the lines that are no
 import csv
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
@@ -47,6 +47,17 @@ def rows(chunks: Iterable[bytes]) -> Iterator[Row]:
     if first.lower().startswith("sep=") and len(first.rstrip("\r\n")) == len("sep=") + 1:
         return _read(_Feed(lines, number=2), first[4])
     return _read(_Feed(chain([first], lines), number=1), _delimiter(first))
+
+
+def written(table: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV with CR LF. A cell that a spreadsheet would take for a formula gets a `'` before it: people open what strangers wrote."""
+    out = io.StringIO()
+    csv.writer(out).writerows([_harmless(str(cell)) for cell in row] for row in table)
+    return out.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _delimiter(line: str) -> str:

@@ -40,7 +40,7 @@ def test_a_suppressed_address_is_no_lead(api):
 def test_an_address_that_cannot_be_mailed_is_refused(api):
     refused = api.post(LEADS, json={"email": "ada@nowhere"})
     assert refused.status_code == 400
-    assert [(fault["field"], fault["code"]) for fault in refused.json()["faults"]] == [("email", "email")]
+    assert [(fault["field"], fault["code"]) for fault in refused.json()["faults"]] == [("email", "address")]
 
 
 def test_what_is_changed_is_changed_and_nothing_else(api, ada):

@@ -85,7 +85,7 @@ def test_every_fault_of_every_lead_is_told_at_once_and_none_is_added(api, prospe
     ]
     answer = api.post(f"{LISTS}/{prospects}/leads", json=leads)
     assert faults(answer) == {
-        ("[1].email", "email"), ("[1].fields.???", "field_name"), ("[1].fields.First-Name", "own_field"),
+        ("[1].email", "address"), ("[1].fields.???", "field_name"), ("[1].fields.First-Name", "own_field"),
         ("[2].email", "required"), ("[2].age", "unknown_field"), ("[3].fields.plan", "type"),
     }  # fmt: skip
     assert faults(

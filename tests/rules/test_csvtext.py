@@ -130,3 +130,13 @@ def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory():
 
 def test_nothing_is_no_row():
     assert read(b"") == read(b"\n\r\n  \n") == []
+
+
+def test_what_is_written_is_read_again():
+    table = [["line", "reason"], [2, 'He said "no", twice'], [3, "a\nb"]]
+    assert cells(csvtext.written(table).encode()) == [[str(cell) for cell in row] for row in table]
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_nothing_that_is_written_is_a_formula(cell):
+    assert cells(csvtext.written([["x", cell]]).encode()) == [["x", "'" + cell]]
