@@ -20,7 +20,7 @@ from cleanmails.mail.wire import Reply, Wire, WireError
 from cleanmails.records import Answer, Security, Stage
 
 Connect = Callable[[str, int, float], socket]
-"""(host, port, seconds) to a connected socket, or UnreachableError: `Connector.connect`."""
+"""(host, port, seconds) to a connected socket, or UnreachableError or OSError: `Connector.connect`."""
 
 _MAILBOX = re.compile(r"[^\s<>\x00-\x1f\x7f]+")
 
@@ -128,7 +128,7 @@ class Session:
         except _RefusedError as refused:
             self._drop()
             return self._answer(refused.reply)
-        except (WireError, UnreachableError) as error:
+        except (WireError, UnreachableError, OSError) as error:
             self._drop()
             self._cause = error.__cause__ if isinstance(error, WireError) and error.__cause__ else error
             return self._broken(str(error))

@@ -3,7 +3,7 @@ import threading
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanmails.mail import smtp
@@ -581,6 +581,7 @@ def unstuffed(lines):
     return b"\r\n".join(line[1:] if line.startswith(b".") else line for line in lines.split(b"\r\n"))
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([b".", b"..", b"a", b"", b".a", b"\r\n", b"\n"]), max_size=30).map(b"".join))
 def test_no_body_can_end_itself_and_every_body_arrives_whole(body):
     wire = smtp.stuffed(body)

@@ -55,6 +55,16 @@ def test_nobody_listening_is_a_fault_of_connecting(play):
     assert one.cause.code == "port_refused"
 
 
+def test_whatever_way_of_connecting_may_fail():
+    def connect(host, port, seconds):
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    one = session(25, connect=connect)
+    answer = one.open()
+    assert (answer.stage, answer.code) == (Stage.CONNECT, None)
+    assert "refused" in answer.text
+
+
 @pytest.mark.parametrize("line", ["554 5.7.1 no", "421 4.3.2 too busy"])
 def test_a_greeting_that_refuses_is_told(play, line):
     answer = opened(play(lambda peer: peer.say(line)))

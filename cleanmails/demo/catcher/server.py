@@ -74,9 +74,8 @@ def running(
     With certificates STARTTLS is offered, and AUTH only under it. With credentials (user to password) only those may sign in, and must;
     without, everybody may.
     """
-    logging.getLogger("mail.log").setLevel(
-        logging.ERROR
-    )  # it warns of its own deprecations, and says a line per command
+    # The library says a line per command, and warns of its own deprecations.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
     store = Store(folder / "mails.sqlite" if folder else None, kept=kept)
     catcher = Catcher(store, script)
     terms = _Terms(
