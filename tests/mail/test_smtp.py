@@ -117,6 +117,15 @@ def test_a_mark_that_fails_cuts_the_connection_and_is_heard_of(play, offers):
     assert not left or ON_WIRE.startswith(left[0])
 
 
+# At RCPT the patience must outlast the answer to MAIL.
+HASTE = {
+    Stage.MAIL: {"envelope": 0.1},
+    Stage.RCPT: {"envelope": 0.5},
+    Stage.DATA: {"data": 0.1},
+    Stage.DOT: {"dot": 0.1},
+}
+
+
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.BODY, Stage.DOT])
 @pytest.mark.parametrize("manner", ["hangs up", "falls silent"])
 def test_every_break_is_told_with_its_stage(play, offers, stage, manner):
@@ -151,7 +160,7 @@ def test_every_break_is_told_with_its_stage(play, offers, stage, manner):
             assert over.wait(10)
         return True
 
-    hasty = {"envelope": 0.1, "data": 0.1, "dot": 0.1} if manner == "falls silent" else {}
+    hasty = HASTE.get(stage, {}) if manner == "falls silent" else {}
     with connected(play(part), **hasty) as session:
         answer = send(session, mark=mark)
         assert not session.usable
