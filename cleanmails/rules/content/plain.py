@@ -14,29 +14,9 @@ LINE, GAP, BREAK = "\x01", "\x02", "\x03"  # at least a new line; at least an em
 SPACE = "\x04"  # a space that stays where it is: indentation, preformatted text
 
 VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
-_GAPS = frozenset(
-    [
-        "p",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "blockquote",
-        "pre",
-        "table",
-        "ul",
-        "ol",
-        "dl",
-        "section",
-        "article",
-        "header",
-        "footer",
-        "figure",
-        "form",
-    ]
-)
+_HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
+_PARTS = frozenset(["section", "article", "header", "footer", "figure", "form", "table", "blockquote"])
+_GAPS = _HEADINGS | _PARTS | {"p", "pre", "ul", "ol", "dl"}
 _LINES = frozenset(["div", "tr", "li", "dt", "dd", "center", "address", "caption", "figcaption", "body", "html"])
 _UNSEEN = frozenset(["head", "title", "style", "script", "template"])
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)

@@ -38,7 +38,6 @@ class Writing(msgspec.Struct):
     urls: dict[int, str] = {}
     prompts: list[Prompt] = []
     unsubscribe: bool = False
-
     known: dict[tuple[str, Landing], tuple[str, str | None]] = {}
 
     def value(self, name: str) -> str:
