@@ -14,7 +14,12 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _SECRET_WORDS: Final = ("password", "secret", "token", "authorization", "cookie", "credential")
 _REDACTED: Final = "[redacted]"
 
-_QUIET: Final = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "dramatiq": logging.WARNING}
+_QUIET: Final = {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "dramatiq": logging.WARNING,
+    "periodiq": logging.WARNING,
+}
 """Libraries that write a line per request or per message: their warnings count, their work is logged by ours."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import hypothesis
 import msgspec
 import pytest
 
@@ -23,6 +24,9 @@ _numbers = itertools.count()
 
 def pytest_configure(config):
     log.configure("console", level="WARNING")
+    # A slow machine is not a slow function.
+    hypothesis.settings.register_profile("cleanmails", deadline=None)
+    hypothesis.settings.load_profile("cleanmails")
     config.stash[_stack] = ExitStack()
     # Under xdist the controller owns the servers: a worker that ends before the others would take them along.
     if getattr(config.option, "numprocesses", None):

@@ -8,6 +8,7 @@ import argparse
 import http.client
 import os
 import secrets
+import shutil
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,15 @@ import msgspec
 from cleanmails import embedded, log, settings
 from cleanmails.demo import certificates
 from cleanmails.demo.seed import seed
+from cleanmails.embedded.folder import await_end
 from cleanmails.ledger.migrate import migrate
 from cleanmails.settings import Settings
 from cleanmails.supervisor import Process, StartError, Supervisor
 
 WORKERS: Final = ("plan", "render", "send", "upkeep")
+
+_COMPLETE: Final = "complete"
+"""The file that says that a start came to its end once, so that somebody was told how to sign in."""
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -45,9 +50,10 @@ def main(argv: Sequence[str]) -> int:
         given = settings.load(environment)
         log.configure(given.log_format)
         _check_free(given.host, given.port)
+        _forget_unfinished(home)
         with Supervisor() as supervisor:
-            places = _start(supervisor, home, given, environment)
-            _tell(places, home)
+            _tell(_start(supervisor, home, given, environment), home)
+            (home / _COMPLETE).touch()
             supervisor.run()
     return 0
 
@@ -91,6 +97,15 @@ def _tell(places: Mapping[str, str], home: Path) -> None:
     lines = [f"    {name:<10}  {place}" for name, place in places.items()]
     goodbye = f"  Ctrl-C drains and stops everything; what you did is kept in {home}."
     print("\n  cleanmails is up.", "", *lines, "", goodbye, "", sep="\n", flush=True)
+
+
+def _forget_unfinished(home: Path) -> None:
+    """A first start that broke off begins anew: nobody was told the password of what it left, and the demonstration is half there."""
+    if not (home / _COMPLETE).exists():
+        for place in (home / name for name in ("postgres", "valkey", "catcher")):
+            if place.exists():
+                await_end(place / "lock")
+                shutil.rmtree(place)
 
 
 def _with_key(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
