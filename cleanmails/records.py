@@ -190,6 +190,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return self.stage is Stage.DOT and self.code is None
 
 
+# The planner makes many of the values below. `gc=False`: they hold nothing that could refer back to them, so the collector need not look at them.
+
+
 class CampaignView(msgspec.Struct, frozen=True, kw_only=True):
     """What the planner knows of a campaign.
 
@@ -224,7 +227,7 @@ class CampaignView(msgspec.Struct, frozen=True, kw_only=True):
         return self.schedule.timezone if self.schedule else "UTC"
 
 
-class SenderView(msgspec.Struct, frozen=True, kw_only=True):
+class SenderView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the planner knows of a sender. `used_today` counts the UTC day, whatever is on its way included; gaps in seconds.
 
     `free_at` is when its gap is over, `in_pipe` how many of its mails are planned and not settled. `gone` means deleted, or taken from the campaign for good.
@@ -251,7 +254,7 @@ class SenderView(msgspec.Struct, frozen=True, kw_only=True):
         return self.address.rpartition("@")[2].lower()
 
 
-class WalkView(msgspec.Struct, frozen=True, kw_only=True):
+class WalkView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the planner knows of a campaign lead.
 
     `step` is the position of the next step, `settled_at` when the step before it settled (None before the first). `attempt` counts what was
@@ -289,7 +292,7 @@ class WalkView(msgspec.Struct, frozen=True, kw_only=True):
         return self.sender_id is None and not self.mailed
 
 
-class ProviderView(msgspec.Struct, frozen=True):
+class ProviderView(msgspec.Struct, frozen=True, gc=False):
     """A recipient provider: how many mails a second it is given, and how many are on their way."""
 
     name: str
@@ -322,7 +325,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     walks: tuple[WalkView, ...]
 
 
-class Planned(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class Planned(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
     """The step goes out now, by this sender, and not after `not_after` (the window's end, or None)."""
 
     campaign_id: int
@@ -333,7 +336,7 @@ class Planned(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     not_after: datetime | None
 
 
-class Skipped(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class Skipped(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
     """The step is not sent, for good, and the walk moves on: to `next_step` due at `due_at`, or to its end."""
 
     campaign_id: int
@@ -344,7 +347,7 @@ class Skipped(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     due_at: datetime | None
 
 
-class Waits(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class Waits(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
     """The step cannot go now: which gate is shut (its code), and when it opens, if that is known. The walk stays as it is."""
 
     campaign_id: int
@@ -354,7 +357,7 @@ class Waits(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     until: datetime | None
 
 
-class Ends(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class Ends(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
     """The walk is over without a mail."""
 
     campaign_id: int

@@ -7,6 +7,7 @@ gate is open; the first shut one, in the order of this file, is the reason why n
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -41,7 +42,7 @@ SOON: Final = timedelta(seconds=5)
 Figure = int | float | str | None
 
 
-class Gate(msgspec.Struct, frozen=True):
+class Gate(msgspec.Struct, frozen=True, gc=False):
     """One condition of a mail. `code` says why it is shut, and is None when it is open.
 
     `figure` is what was measured, `limit` what it is measured against; `opens_at` is when the gate opens, if that is known. `sentence` says all
@@ -63,7 +64,7 @@ class Gate(msgspec.Struct, frozen=True):
 
 def campaign_gates(campaign: CampaignView, now: datetime) -> tuple[Gate, ...]:
     """What must be open for any mail of a campaign, in order."""
-    return tuple(gate(campaign, now) for gate in CAMPAIGN_GATES)
+    return tuple([gate(campaign, now) for gate in CAMPAIGN_GATES])
 
 
 def lead_gates(campaign: CampaignView, walk: WalkView, now: datetime) -> tuple[Gate, ...]:
@@ -73,29 +74,48 @@ def lead_gates(campaign: CampaignView, walk: WalkView, now: datetime) -> tuple[G
 
 def sender_gates(sender: SenderView, now: datetime) -> tuple[Gate, ...]:
     """What must be open for any mail of a sender, in order."""
-    return tuple(gate(sender, now) for gate in SENDER_GATES)
+    return tuple([gate(sender, now) for gate in SENDER_GATES])
+
+
+# The three below are loops because they are asked for every mail, and most of what a plan costs is theirs.
 
 
 def shut_campaign(campaign: CampaignView, now: datetime) -> Gate | None:
     """The first shut gate of a campaign, None when it may send."""
-    return next((gate for ask in CAMPAIGN_GATES if (gate := ask(campaign, now)).code), None)
+    for ask in CAMPAIGN_GATES:
+        gate = ask(campaign, now)
+        if gate.code is not None:
+            return gate
+    return None
 
 
 def shut_lead(campaign: CampaignView, walk: WalkView, now: datetime) -> Gate | None:
     """The first shut gate of a campaign lead, None when its step may go."""
-    return next((gate for ask in LEAD_GATES if (gate := ask(campaign, walk, now)).code), None)
+    for ask in LEAD_GATES:
+        gate = ask(campaign, walk, now)
+        if gate.code is not None:
+            return gate
+    return None
 
 
 def shut_sender(sender: SenderView, now: datetime) -> Gate | None:
     """The first shut gate of a sender, None when it is usable now."""
-    return next((gate for ask in SENDER_GATES if (gate := ask(sender, now)).code), None)
+    for ask in SENDER_GATES:
+        gate = ask(sender, now)
+        if gate.code is not None:
+            return gate
+    return None
 
 
 def opening(gates: Iterable[Gate]) -> datetime | None:
     """When the last of the shut gates opens; None when all are open, or when one of them has no known time."""
-    times = [gate.opens_at for gate in gates if gate.code]
-    known = [moment for moment in times if moment is not None]
-    return max(known) if known and len(known) == len(times) else None
+    last: datetime | None = None
+    for gate in gates:
+        if gate.code is not None:
+            if gate.opens_at is None:
+                return None
+            last = gate.opens_at if last is None else max(last, gate.opens_at)
+    return last
 
 
 # Gates of a campaign.
@@ -103,7 +123,7 @@ def opening(gates: Iterable[Gate]) -> datetime | None:
 
 def bounces(campaign: CampaignView, _now: datetime) -> Gate:
     """Not more hard bounces than the limit since launch or the last resume. Only a person opens it again."""
-    begun = campaign.status in {CampaignStatus.RUNNING, CampaignStatus.PAUSED}
+    begun = campaign.status is CampaignStatus.RUNNING or campaign.status is CampaignStatus.PAUSED
     over = begun and lifecycle.over_bounce_limit(
         campaign.sent, campaign.bounced, campaign.bounce_limit_percent, campaign.bounce_min_sent
     )
@@ -125,9 +145,23 @@ def launch(campaign: CampaignView, now: datetime) -> Gate:
 
 def window(campaign: CampaignView, now: datetime) -> Gate:
     """Inside the sending window."""
-    if windows.is_open(campaign.schedule, now):
+    if campaign.schedule is None or _is_open(campaign.schedule, _minute(now)):
         return Gate("schedule", None, None, campaign.timezone)
     return Gate("schedule", "out_of_schedule", None, campaign.timezone, windows.next_open(campaign.schedule, now))
+
+
+def closes_at(campaign: CampaignView, now: datetime) -> datetime | None:
+    """When the window that is open now closes; None if it never does."""
+    return _closes_at(campaign.schedule, _minute(now)) if campaign.schedule else None
+
+
+# Windows open and close on the minute, so what is found for a minute is kept for the dozen rounds that fall into it.
+_is_open = lru_cache(maxsize=1024)(windows.is_open)
+_closes_at = lru_cache(maxsize=1024)(windows.closes_at)
+
+
+def _minute(now: datetime) -> datetime:
+    return now.replace(second=0, microsecond=0)
 
 
 CAMPAIGN_GATES: Final[tuple[Callable[[CampaignView, datetime], Gate], ...]] = (bounces, status, launch, window)
@@ -138,14 +172,19 @@ CAMPAIGN_GATES: Final[tuple[Callable[[CampaignView, datetime], Gate], ...]] = (b
 
 def step_of(campaign: CampaignView, position: int) -> Step | None:
     """The step at a position, if the sequence has one."""
-    return next((step for step in campaign.steps if step.position == position), None)
+    for step in campaign.steps:
+        if step.position == position:
+            return step
+    return None
 
 
 def step_after(campaign: CampaignView, position: int) -> Step | None:
     """The step that follows a position, None after the last."""
-    return min(
-        (step for step in campaign.steps if step.position > position), key=lambda step: step.position, default=None
-    )
+    following: Step | None = None
+    for step in campaign.steps:
+        if step.position > position and (following is None or step.position < following.position):
+            following = step
+    return following
 
 
 def standing(_campaign: CampaignView, walk: WalkView, _now: datetime) -> Gate:
@@ -191,7 +230,13 @@ def due(campaign: CampaignView, walk: WalkView) -> datetime | None:
     step = step_of(campaign, walk.step)
     if step is None or walk.due_at is None or walk.settled_at is None or walk.judged or walk.attempt:
         return walk.due_at
-    return max(walk.due_at, waits.due_at(walk.settled_at, step.wait_days, step.wait_hours, campaign.timezone))
+    return max(walk.due_at, wait_over(walk.settled_at, step, campaign.timezone))
+
+
+@lru_cache(maxsize=8192)
+def wait_over(settled_at: datetime, step: Step, timezone: str) -> datetime:
+    """When a step falls due after the one before it settled. Kept, because leads of one round wait alike and are asked again when they are due."""
+    return waits.due_at(settled_at, step.wait_days, step.wait_hours, timezone)
 
 
 def trigger(campaign: CampaignView, walk: WalkView, _now: datetime) -> Gate:
@@ -287,7 +332,7 @@ def sender_status(sender: SenderView, _now: datetime) -> Gate:
 
 def sender_domain(sender: SenderView, _now: datetime) -> Gate:
     """Its domain is verified, if it is one of ours; any other domain is signed by its provider."""
-    proven = sender.domain_status in {None, DomainStatus.VERIFIED}
+    proven = sender.domain_status is None or sender.domain_status is DomainStatus.VERIFIED
     return Gate("sender_domain", None if proven else "sender_domain_not_verified", sender.domain_status)
 
 
@@ -299,10 +344,11 @@ def sender_health(sender: SenderView, _now: datetime) -> Gate:
 
 
 def daily_limit(sender: SenderView, now: datetime) -> Gate:
-    """Today's limit is not used up. The day is UTC's."""
+    """Today's limit is not used up. The day is UTC's. A limit of nothing is met every day."""
     if sender.used_today < sender.daily_limit:
         return Gate("daily_limit", None, sender.used_today, sender.daily_limit)
-    return Gate("daily_limit", "daily_limit_met", sender.used_today, sender.daily_limit, utc_midnight(now))
+    opens_at = utc_midnight(now) if sender.daily_limit > 0 else None
+    return Gate("daily_limit", "daily_limit_met", sender.used_today, sender.daily_limit, opens_at)
 
 
 def cooldown(sender: SenderView, now: datetime) -> Gate:

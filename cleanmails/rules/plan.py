@@ -4,9 +4,9 @@ Every gate of `gates` is asked, in order. What is planned takes its room at once
 campaign: the gates see it when they are asked for the next walk, so no room is given out twice. The same snapshot gives the same answer.
 """
 
-from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections import deque
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -23,7 +23,6 @@ from cleanmails.records import (
     WalkView,
 )
 from cleanmails.rules import gates, rotation, waits
-from cleanmails.rules import schedule as windows
 from cleanmails.rules.content.seed import Seed, draw
 from cleanmails.rules.gates import Gate
 
@@ -37,20 +36,22 @@ def plan(snapshot: Snapshot) -> list[Decision]:
     than one mail of each sender they share. Within a campaign follow-ups come before first mails, each in the order of the snapshot.
     """
     table, queues = _Round(snapshot), _queues(snapshot)
-    order = sorted(queues, key=lambda key: _precedence(snapshot, key, queues[key][0]))
+    order = list(queues)
+    if len(order) > 1:
+        order.sort(key=lambda key: _precedence(snapshot, key, queues[key][0]))
     decisions: list[Decision] = []
     while order:
         for campaign_id in order:
-            decisions.extend(table.turn(queues[campaign_id]))
+            table.turn(queues[campaign_id], decisions)
         order = [campaign_id for campaign_id in order if queues[campaign_id]]
     return decisions
 
 
 def _queues(snapshot: Snapshot) -> dict[int, deque[WalkView]]:
     """The walks of each campaign, follow-ups first."""
-    queues: defaultdict[int, deque[WalkView]] = defaultdict(deque)
-    for walk in sorted(snapshot.walks, key=lambda walk: walk.is_new):
-        queues[walk.campaign_id].append(walk)
+    queues: dict[int, deque[WalkView]] = {}
+    for walk in sorted(snapshot.walks, key=attrgetter("is_new")):
+        queues.setdefault(walk.campaign_id, deque()).append(walk)
     return queues
 
 
@@ -69,17 +70,16 @@ class _Round:
         self.senders = dict(snapshot.senders)
         self.providers = dict(snapshot.providers)
         self.shut_campaigns = {key: gates.shut_campaign(view, self.now) for key, view in self.campaigns.items()}
-        self.shut_senders = {key: gates.shut_sender(view, self.now) for key, view in self.senders.items()}
-        self.free: dict[int, list[int]] = {}
-        self.exhausted: dict[int, Gate] = {}
-        self.closings: dict[int, datetime | None] = {}
-        self.pairs: defaultdict[str, set[str]] = defaultdict(set)
+        self.asked: dict[int, Gate | None] = {}
+        self.free: dict[int, dict[int, SenderView]] = {}
+        self.nobody: dict[int, Gate] = {}
+        self.pairs: dict[str, set[str]] = {}
 
-    def turn(self, queue: deque[WalkView]) -> Iterator[Decision]:
+    def turn(self, queue: deque[WalkView], decisions: list[Decision]) -> None:
         """Decide on walks from the head of a campaign's queue, until one of them is planned or none is left."""
         while queue:
             decision = self.decide(queue.popleft())
-            yield decision
+            decisions.append(decision)
             if isinstance(decision, Planned):
                 return
 
@@ -95,7 +95,7 @@ class _Round:
         provider = gates.provider(self.providers.get(walk.provider), self.now)
         if provider.code:
             return self._turn_away(campaign, walk, provider)
-        return self._give(campaign, walk, self._choose(usable, walk))
+        return self._give(campaign, walk, usable)
 
     def _turn_away(self, campaign: CampaignView, walk: WalkView, gate: Gate) -> Decision:
         """What a shut gate means for a walk: most of them open again, three never do."""
@@ -112,32 +112,38 @@ class _Round:
         """The senders that may take a walk now; at least one, or the gate that is shut before them."""
         if gates.keeps_sender(campaign, walk, self.senders):
             own = gates.own_sender(campaign, walk, self.senders)
-            shut = own if own.code else self.shut_senders[walk.sender_id or 0]
-            return shut or [self.senders[walk.sender_id or 0]]
-        known = self.free.get(campaign.id)
-        if known is None:
-            known = sorted(campaign.sender_ids & self.senders.keys())
-        self.free[campaign.id] = [key for key in known if self.shut_senders[key] is None]
-        return [self.senders[key] for key in self.free[campaign.id]] or self._nobody(campaign)
+            sender_id = walk.sender_id or 0
+            return own if own.code else self._shut(sender_id) or [self.senders[sender_id]]
+        free = self._free(campaign)
+        return list(free.values()) if free else self._nobody(campaign)
+
+    def _free(self, campaign: CampaignView) -> dict[int, SenderView]:
+        """The senders of a campaign that are still usable."""
+        free = self.free.get(campaign.id)
+        if free is None:
+            attached = sorted(campaign.sender_ids & self.senders.keys())
+            free = {key: self.senders[key] for key in attached if self._shut(key) is None}
+            self.free[campaign.id] = free
+        return free
+
+    def _shut(self, sender_id: int) -> Gate | None:
+        """The first shut gate of a sender, asked anew once it has been given a mail."""
+        if sender_id not in self.asked:
+            self.asked[sender_id] = gates.shut_sender(self.senders[sender_id], self.now)
+        return self.asked[sender_id]
 
     def _nobody(self, campaign: CampaignView) -> Gate:
         """Why no sender of a campaign is usable; true until the end of the round, because rooms only shrink."""
-        if campaign.id not in self.exhausted:
-            self.exhausted[campaign.id] = gates.any_sender(campaign, self.senders, self.now)
-        return self.exhausted[campaign.id]
+        if campaign.id not in self.nobody:
+            self.nobody[campaign.id] = gates.any_sender(campaign, self.senders, self.now)
+        return self.nobody[campaign.id]
 
-    def _choose(self, usable: list[SenderView], walk: WalkView) -> SenderView:
-        """One of the usable senders, off the pairs of domains that this round has had."""
-        if len(usable) == 1:
-            return usable[0]
-        return rotation.choose(usable, walk.lead_id, self.pairs[walk.domain])
-
-    def _give(self, campaign: CampaignView, walk: WalkView, sender: SenderView) -> Planned:
-        """Plan a mail, and take its room."""
-        sender = replace(sender, used_today=sender.used_today + 1, in_pipe=sender.in_pipe + 1)
-        self.senders[sender.id] = sender
-        self.shut_senders[sender.id] = gates.shut_sender(sender, self.now)
-        self.pairs[walk.domain].add(sender.domain)
+    def _give(self, campaign: CampaignView, walk: WalkView, usable: list[SenderView]) -> Planned:
+        """Plan a mail by one of the usable senders, off the pairs of domains that this round has had, and take its room."""
+        used = self.pairs.setdefault(walk.domain, set())
+        sender = usable[0] if len(usable) == 1 else rotation.choose(usable, walk.lead_id, used)
+        used.add(sender.domain)
+        self._take_room(replace(sender, used_today=sender.used_today + 1, in_pipe=sender.in_pipe + 1))
         provider = self.providers.get(walk.provider)
         if provider is not None:
             self.providers[walk.provider] = replace(provider, in_pipe=provider.in_pipe + 1)
@@ -149,13 +155,18 @@ class _Round:
             step=walk.step,
             sender_id=sender.id,
             provider=walk.provider,
-            not_after=self._closes_at(campaign),
+            not_after=gates.closes_at(campaign, self.now),
         )
 
-    def _closes_at(self, campaign: CampaignView) -> datetime | None:
-        if campaign.id not in self.closings:
-            self.closings[campaign.id] = windows.closes_at(campaign.schedule, self.now)
-        return self.closings[campaign.id]
+    def _take_room(self, sender: SenderView) -> None:
+        """A sender has one mail more: it stays usable, or it does not."""
+        self.senders[sender.id] = sender
+        del self.asked[sender.id]
+        for free in self.free.values():
+            if sender.id in free:
+                free[sender.id] = sender
+                if self._shut(sender.id) is not None:
+                    del free[sender.id]
 
 
 def skip(campaign: CampaignView, walk: WalkView, reason: str, now: datetime) -> Skipped:

@@ -1,6 +1,6 @@
 """Rotation: which sender a first mail gets, and how long a sender rests after a mail (product page, "Rotation and limits")."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from cleanmails.records import SenderView
@@ -10,14 +10,15 @@ GOLDEN: Final = 0x9E3779B97F4A7C15
 """2**64 divided by the golden ratio: its multiples, modulo 2**64, lie more evenly than chance would have it, for numbers in a row and in steps."""
 
 
-def choose(usable: Sequence[SenderView], lead_id: int, avoid: Container[str] = ()) -> SenderView:
+def choose(usable: Sequence[SenderView], lead_id: int, avoid: Collection[str] = ()) -> SenderView:
     """One of the usable senders (at least one), each as often as its health says; among the same senders a lead always gets the same one.
 
     Senders whose domain is in `avoid` are left out where another choice exists. The lead's id is the seed: it falls on a multiple of the golden
     ratio, so that over ids in a row the shares are right to a few choices, where independent dice would be right only on average.
     """
-    choice = [sender for sender in usable if sender.domain not in avoid] or usable
-    point = (lead_id * GOLDEN) % (1 << 64) * sum(sender.health for sender in choice) >> 64
+    fresh = [sender for sender in usable if sender.domain not in avoid] if avoid else usable
+    choice = fresh or usable
+    point = (lead_id * GOLDEN) % (1 << 64) * sum([sender.health for sender in choice]) >> 64
     for sender in choice:
         point -= sender.health
         if point < 0:
