@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from cleanmails.records import CampaignView, SenderView, Snapshot, WalkCounts, WalkView
-from cleanmails.rules import gates, plan, wording
+from cleanmails.rules import gates, plan, triggers, wording
 from cleanmails.rules.gates import Gate
 
 JUMPS: Final = 200
@@ -42,7 +42,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Every gate of a walk in order, the first shut one, and the earliest time of the next mail, as far as it can be known now.
 
     `next_mail_at` is None when no mail will follow, or none before something happens that has no known time. It supposes that nobody else takes
-    the room, and that a trigger which is not yet judged will be met.
+    the room, and that a trigger which is not judged yet will be met if it still can be.
     """
 
     gates: tuple[Gate, ...]
@@ -90,18 +90,19 @@ def all_gates(snapshot: Snapshot, walk: WalkView) -> tuple[Gate, ...]:
 
 def next_mail_at(snapshot: Snapshot, walk: WalkView) -> datetime | None:
     """The earliest time at which all gates are open: the clock is put forward to the last opening of those shut, as often as it takes."""
+    begun = snapshot.now
     for _ in range(JUMPS):
         shut = [gate for gate in all_gates(snapshot, walk) if gate.code]
-        if not shut:
-            return snapshot.now
-        if shut[0].name == "trigger":
+        if shut and shut[0].name == "trigger" and (snapshot.now == begun or shut[0].figure in triggers.FOR_GOOD):
             skipped = plan.skip(snapshot.campaigns[walk.campaign_id], walk, str(shut[0].figure), snapshot.now)
             if skipped.next_step is None:
                 return None
             walk = replace(walk, step=skipped.next_step, due_at=skipped.due_at, settled_at=snapshot.now)
             continue
-        # A trigger behind another shut gate is not judged yet.
-        opens_at = gates.opening(gate for gate in shut if gate.name != "trigger")
+        others = [gate for gate in shut if gate.name != "trigger"]
+        if not others:
+            return snapshot.now
+        opens_at = gates.opening(others)
         if opens_at is None:
             return None
         snapshot = later(snapshot, opens_at)

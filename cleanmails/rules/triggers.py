@@ -4,7 +4,12 @@ Judged once, when the wait is over and the window is open (product page, "Steps,
 opens and clicks of machines. A click is an open too, for who clicked has seen the mail, with or without its pixel.
 """
 
+from typing import Final
+
 from cleanmails.records import Trigger, WalkView
+
+FOR_GOOD: Final = frozenset({"nothing_received", "already_opened"})
+"""Reasons for which a condition stays unmet, whatever people do until it is judged."""
 
 
 def met(trigger: Trigger, walk: WalkView) -> bool:
