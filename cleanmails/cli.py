@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "web": ("cleanmails.web.server:main", "serve the API and the dashboard"),
     "worker": ("cleanmails.actors.main:worker", "take work of one group: plan, render, send or upkeep"),
     "scheduler": ("cleanmails.actors.main:scheduler", "wake the planner each minute"),
+    "doctor": ("cleanmails.actors.doctor:main", "ask the ledger whether everything in it is as it must be"),
     "owner": ("cleanmails.api.owner:main", "make the first user, or give one a new password"),
     "bench": ("cleanmails.bench.run:main", "measure one part: pipeline, plan or render"),
     "settings": (

@@ -93,6 +93,22 @@ WITH wanted AS (
 )
 SELECT sender_id, (planned_at AT TIME ZONE 'UTC')::date AS day, count(*)::integer AS n FROM back GROUP BY 1, 2;
 
+-- name: cancel_stranded
+-- Of deliveries that were just put back: those whose walk ended while they were inside an SMTP transaction. Nobody will come for them.
+WITH stranded AS (
+    UPDATE deliveries d SET state = 'cancelled', settled_at = %(now)s::timestamptz, reason = cl.outcome
+    FROM campaign_leads cl
+    WHERE d.id = ANY (%(ids)s::bigint[]) AND d.state = 'deferred' AND cl.campaign_id = d.campaign_id AND cl.lead_id = d.lead_id AND cl.state = 'ended'
+    RETURNING d.id
+)
+DELETE FROM mails m USING stranded WHERE m.delivery_id = stranded.id;
+
+-- name: release
+-- What a message took and could not finish, because something broke that is not the mail's fault: it belongs to nobody, and the sweep finds it. Their tokens
+-- stay, so that an answer in a journal still settles what is `sending`.
+UPDATE deliveries SET worker_id = NULL, queued_at = clock_timestamp()
+WHERE id = ANY (%(ids)s::bigint[]) AND worker_id = %(worker_id)s::bigint AND state IN ('planned', 'rendered', 'sending');
+
 -- name: let_go
 -- A worker that cannot send these now (a provider's rate) gives them back to the queue untouched.
 UPDATE deliveries d SET worker_id = NULL, token = NULL, queued_at = %(now)s::timestamptz
@@ -205,10 +221,11 @@ ORDER BY d.id
 FOR NO KEY UPDATE OF d;
 
 -- name: write_results
--- The attempt's end, as decided: `sent`, `deferred`, `failed`, `bounced` or `unknown`.
+-- The attempt's end, as decided: `sent`, `deferred`, `failed`, `bounced` or `unknown`. What was `unknown` had its attempt counted. A mark that ended in a
+-- refusal is taken back, so that nobody counts it again when the next attempt ends.
 UPDATE deliveries d
-SET state = t.state, worker_id = NULL, attempts = d.attempts + 1, tries = d.tries + t.try,
-    sending_at = coalesce(d.sending_at, CASE WHEN t.state IN ('sent', 'unknown') THEN t.at END),
+SET state = t.state, worker_id = NULL, attempts = d.attempts + CASE d.state WHEN 'unknown' THEN 0 ELSE 1 END, tries = d.tries + t.try,
+    sending_at = CASE WHEN t.state IN ('sent', 'unknown') THEN coalesce(d.sending_at, t.at) END,
     settled_at = CASE WHEN t.state IN ('sent', 'failed', 'bounced') THEN t.at END,
     reason = t.reason, failure = t.failure, reply_code = t.code, reply_text = t.text
 FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(states)s::text[], %(tries)s::smallint[], %(reasons)s::text[], %(failures)s::text[],
@@ -218,10 +235,10 @@ WHERE d.id = t.id AND d.token = t.token AND d.state IN ('rendered', 'sending', '
 
 -- name: write_attempts
 -- How each attempt went. An attempt that was first `unknown` and whose answer came late is told anew.
-INSERT INTO attempts AS a (delivery_id, token, workspace_id, sender_id, outcome, stage, code, enhanced, text, failure, rule, started_at, finished_at)
+INSERT INTO attempts AS a (delivery_id, token, workspace_id, sender_id, outcome, stage, code, enhanced, text, failure, rule, marked_at, started_at, finished_at)
 SELECT * FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(workspaces)s::bigint[], %(senders)s::bigint[], %(outcomes)s::text[], %(stages)s::text[],
                      %(codes)s::smallint[], %(enhanced)s::text[], %(texts)s::text[], %(failures)s::text[], %(rules)s::text[],
-                     %(started)s::timestamptz[], %(finished)s::timestamptz[])
+                     %(marked)s::timestamptz[], %(started)s::timestamptz[], %(finished)s::timestamptz[])
 ON CONFLICT (delivery_id, token) DO UPDATE
 SET outcome = EXCLUDED.outcome, stage = EXCLUDED.stage, code = EXCLUDED.code, enhanced = EXCLUDED.enhanced, text = EXCLUDED.text,
     failure = EXCLUDED.failure, rule = EXCLUDED.rule, finished_at = EXCLUDED.finished_at

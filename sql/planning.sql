@@ -117,11 +117,14 @@ WITH wanted AS (
     FROM wanted w
     WHERE cl.campaign_id = w.campaign_id AND cl.lead_id = w.lead_id AND cl.state = 'waiting' AND cl.step = w.step
     RETURNING cl.workspace_id, cl.campaign_id, cl.lead_id, w.step, w.reason
+), skipped AS (
+    INSERT INTO deliveries AS d (workspace_id, campaign_id, lead_id, step, state, settled_at, reason)
+    SELECT workspace_id, campaign_id, lead_id, step, 'skipped', %(now)s::timestamptz, reason FROM walked
+    ON CONFLICT (campaign_id, lead_id, step) DO UPDATE SET state = 'skipped', settled_at = EXCLUDED.settled_at, reason = EXCLUDED.reason
+    WHERE d.state IN ('deferred', 'held')
+    RETURNING d.id
 )
-INSERT INTO deliveries AS d (workspace_id, campaign_id, lead_id, step, state, settled_at, reason)
-SELECT workspace_id, campaign_id, lead_id, step, 'skipped', %(now)s::timestamptz, reason FROM walked
-ON CONFLICT (campaign_id, lead_id, step) DO UPDATE SET state = 'skipped', settled_at = EXCLUDED.settled_at, reason = EXCLUDED.reason
-WHERE d.state IN ('deferred', 'held');
+DELETE FROM mails m USING skipped WHERE m.delivery_id = skipped.id;
 
 -- name: step_aside
 -- Walks that are due and cannot go before a known time (their provider is busy, their wait was made longer) let those behind them pass.
@@ -136,15 +139,32 @@ WITH ended AS (
     FROM unnest(%(campaigns)s::bigint[], %(leads)s::bigint[], %(outcomes)s::text[]) AS t (campaign_id, lead_id, outcome)
     WHERE cl.campaign_id = t.campaign_id AND cl.lead_id = t.lead_id AND cl.state = 'waiting'
     RETURNING cl.campaign_id, cl.lead_id, cl.step, cl.outcome
+), cancelled AS (
+    UPDATE deliveries d SET state = 'cancelled', settled_at = %(now)s::timestamptz, reason = e.outcome
+    FROM ended e
+    WHERE d.campaign_id = e.campaign_id AND d.lead_id = e.lead_id AND d.step = e.step AND d.state IN ('deferred', 'held')
+    RETURNING d.id
 )
-UPDATE deliveries d SET state = 'cancelled', settled_at = %(now)s::timestamptz, reason = e.outcome
-FROM ended e
-WHERE d.campaign_id = e.campaign_id AND d.lead_id = e.lead_id AND d.step = e.step AND d.state IN ('deferred', 'held');
+DELETE FROM mails m USING cancelled WHERE m.delivery_id = cancelled.id;
 
--- name: complete
--- Running campaigns of which every walk has ended; each condition reads one entry of a partial index.
-UPDATE campaigns c SET status = 'completed', completed_at = %(now)s::timestamptz, updated_at = %(now)s::timestamptz, version = version + 1
+-- name: over
+-- Running campaigns of which every walk seems to have ended; each condition reads one entry of a partial index. Who is at one of them has the first turn.
+SELECT c.id FROM campaigns c
 WHERE c.status = 'running' AND (c.launch_at IS NULL OR c.launch_at <= %(now)s::timestamptz)
   AND NOT EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = c.id AND cl.state = 'waiting')
   AND NOT EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = c.id AND cl.state IN ('in_flight', 'held'))
+ORDER BY c.id
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: growing
+-- Those to whose lists leads are being added now: whoever does it begins walks that cannot be seen yet. Of the others no list grows until this commits.
+SELECT a.campaign_id AS id FROM campaign_lists a
+WHERE a.campaign_id = ANY (%(ids)s::bigint[])
+GROUP BY a.campaign_id HAVING NOT bool_and(pg_try_advisory_xact_lock(3, a.list_id::integer));
+
+-- name: complete
+-- Looked at once more, because a walk may have begun between the first look and the locks.
+UPDATE campaigns c SET status = 'completed', completed_at = %(now)s::timestamptz, updated_at = %(now)s::timestamptz, version = version + 1
+WHERE c.id = ANY (%(ids)s::bigint[]) AND c.status = 'running'
+  AND NOT EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = c.id AND cl.state <> 'ended')
 RETURNING c.id, c.workspace_id;

@@ -10,9 +10,10 @@ JOIN leads l ON l.workspace_id = %(workspace_id)s::bigint AND t.kind = 'domain' 
 ORDER BY n, id;
 
 -- name: insert_entries
--- Twice is once: what is suppressed already keeps its first reason, source and note. In order, so that two writers cannot wait for each other.
-INSERT INTO suppressions (workspace_id, kind, value, reason, source, note)
-SELECT %(workspace_id)s::bigint, t.kind, t.value, t.reason, t.source, t.note
+-- Twice is once: what is suppressed already keeps its first reason, source and note. In order, so that two writers cannot wait for each other. The time is that
+-- at which the walks are held: a mail that was marked before is not blamed.
+INSERT INTO suppressions (workspace_id, kind, value, reason, source, note, created_at)
+SELECT %(workspace_id)s::bigint, t.kind, t.value, t.reason, t.source, t.note, clock_timestamp()
 FROM unnest(%(kinds)s::text[], %(values)s::text[], %(reasons)s::text[], %(sources)s::text[], %(notes)s::text[]) AS t (kind, value, reason, source, note)
 ORDER BY t.kind, t.value
 ON CONFLICT (workspace_id, kind, value) DO NOTHING;

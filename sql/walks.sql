@@ -26,14 +26,15 @@ ON CONFLICT (campaign_id, lead_id) DO NOTHING;
 
 -- name: end_walks
 -- Every open walk of these leads. The send path takes the same row before it marks a mail as `sending`: once this has committed, no mail to them starts.
--- FOR UPDATE, so that it stands against every lock that anybody may have on the row.
+-- FOR UPDATE, so that it stands against every lock that anybody may have on the row. The time is that of the lock, not of the transaction: a mail that was
+-- marked while this waited was marked before.
 WITH open AS MATERIALIZED (
     SELECT campaign_id, lead_id FROM campaign_leads
     WHERE workspace_id = %(workspace_id)s::bigint AND lead_id = ANY (%(lead_ids)s::bigint[]) AND state <> 'ended'
     ORDER BY campaign_id, lead_id
     FOR UPDATE
 )
-UPDATE campaign_leads cl SET state = 'ended', outcome = %(outcome)s::text, ended_at = now(), due_at = NULL, hold_reason = NULL
+UPDATE campaign_leads cl SET state = 'ended', outcome = %(outcome)s::text, ended_at = clock_timestamp(), due_at = NULL, hold_reason = NULL
 FROM open WHERE cl.campaign_id = open.campaign_id AND cl.lead_id = open.lead_id
 RETURNING cl.campaign_id, cl.lead_id;
 
@@ -48,7 +49,7 @@ WITH stray AS MATERIALIZED (
     ORDER BY cl.campaign_id, cl.lead_id
     FOR UPDATE OF cl
 )
-UPDATE campaign_leads cl SET state = 'ended', outcome = 'removed', ended_at = now(), due_at = NULL, hold_reason = NULL
+UPDATE campaign_leads cl SET state = 'ended', outcome = 'removed', ended_at = clock_timestamp(), due_at = NULL, hold_reason = NULL
 FROM stray WHERE cl.campaign_id = stray.campaign_id AND cl.lead_id = stray.lead_id
 RETURNING cl.campaign_id, cl.lead_id;
 

@@ -30,7 +30,10 @@ def assume_sent(db: Connection, workspace_id: int, ids: Sequence[int], evidence:
 
 
 def resend(db: Connection, workspace_id: int, ids: Sequence[int], evidence: str) -> list[int]:
-    """Those of `ids` that are unknown go out again: a person's decision, who accepts that some may arrive twice. The ids it was true of."""
+    """Those of `ids` that are unknown go out again: a person's decision, who accepts that some may arrive twice. The ids it was true of.
+
+    One whose walk has ended meanwhile (the lead left) does not: it is cancelled.
+    """
     deliveries.lock_walks(db, unknowns.walks(db, workspace_id, ids))
     rows = unknowns.lock(db, workspace_id, ids)
     now = workers.now(db)
@@ -46,6 +49,7 @@ def resend(db: Connection, workspace_id: int, ids: Sequence[int], evidence: str)
         for row in rows
     )
     deliveries.move_walks(db, now, back)
+    deliveries.cancel_stranded(db, now, [row["id"] for row in rows])
     for row in rows:
         logger.info("delivery.deferred", delivery=row["id"], campaign=row["campaign_id"], evidence=evidence)
     return [row["id"] for row in rows]

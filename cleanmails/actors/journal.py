@@ -4,6 +4,7 @@ Between a server's answer and the ledger's commit a worker may die. Its journal 
 A journal that is lost with its machine costs certainty, nothing more: those deliveries end as `unknown`.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -13,7 +14,10 @@ from pathlib import Path
 
 import msgspec
 
+from cleanmails import log
 from cleanmails.records import Answer
+
+logger = log.get(__name__)
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +32,9 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime
 
 
+ROOM = 1 << 20
+"""Bytes that must be free before a chunk is sent: its answers take less than a twentieth of that."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Ended).decode
 
@@ -41,12 +48,26 @@ class Journal:
         self._file = _own(self._path)
 
     def note(self, ended: Ended) -> None:
-        """Writes an answer down; once this has returned, the death of the process loses nothing."""
-        os.write(self._file, _encode(ended) + b"\n")
+        """Writes an answer down; once this has returned, the death of the process loses nothing. OSError: it could not be written, and no part of it stands."""
+        line = _encode(ended) + b"\n"
+        written = os.write(self._file, line)
+        if written < len(line):
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(errno.ENOSPC, "the journal's disk is full")
+
+    @property
+    def roomy(self) -> bool:
+        """Whether the disk has room for the answers of many chunks."""
+        disk = os.fstatvfs(self._file)
+        return disk.f_bavail * disk.f_frsize > ROOM
 
     def clear(self) -> None:
         """All that stands here has been settled."""
         os.ftruncate(self._file, 0)
+
+    def leave(self) -> None:
+        """What stands here is for the sweep to settle."""
+        os.close(self._file)
 
     def close(self) -> None:
         """The thread ends with everything settled."""
@@ -100,6 +121,9 @@ def _adopted(path: Path) -> Iterator[list[Ended] | None]:
 
 
 def _lines(content: bytes) -> Iterator[Ended]:
-    """Whole lines only: one that was cut off by the end of its writer was never acted upon."""
+    """Whole lines only: one that was cut off by the end of its writer was never acted upon. What a broken disk made of a line costs that one answer."""
     for line in content.split(b"\n")[:-1]:
-        yield _decode(line)
+        try:
+            yield _decode(line)
+        except msgspec.DecodeError as error:
+            logger.error("journal.unreadable", line=line[:200].decode("ascii", "replace"), reason=str(error))  # noqa: TRY400 - nothing of ours failed

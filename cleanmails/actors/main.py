@@ -5,12 +5,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from cleanmails import log, settings
-from cleanmails.actors.work import Lease, Work
+from cleanmails.actors.work import Lease, Progress, Work
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -50,9 +50,7 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def run(
-    configured: settings.Settings, kind: str, stop: threading.Event, progress: Callable[[str], None] | None = None
-) -> None:
+def run(configured: settings.Settings, kind: str, stop: threading.Event, progress: Progress | None = None) -> None:
     """A worker of a group, in the calling thread until `stop` is set. `progress` is told the named points of each mail's way."""
     group = GROUPS[kind]
     threads = group.threads or configured.send_threads

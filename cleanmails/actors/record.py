@@ -62,6 +62,8 @@ def _write(work: Work, db: Connection, settled: Sequence[Settled], now: datetime
     deliveries.write_results(db, (_result(s) for s in settled))
     deliveries.write_attempts(db, (_attempt(s) for s in settled))
     deliveries.move_walks(db, now, (_move(s, views) for s in settled))
+    if again := [s.row["id"] for s in settled if isinstance(s.verdict, Retry | HoldSender)]:
+        deliveries.cancel_stranded(db, now, again)
     deliveries.drop_bytes(db, [s.row["id"] for s in settled if isinstance(s.verdict, Accepted | Bounced | Failed)])
     refused = Counter(
         (s.row["sender_id"], _day(s.row["sending_at"])) for s in settled if s.row["sending_at"] and not _counts_today(s)
@@ -126,6 +128,7 @@ def _attempt(s: Settled) -> Attempt:
         text=answer.text,
         failure=None if isinstance(verdict, Accepted | Unknown) else verdict.failure,
         rule=None if isinstance(verdict, Accepted | Unknown) else verdict.row,
+        marked_at=s.row["sending_at"],
         started_at=s.ended.started_at,
         finished_at=s.ended.finished_at,
     )
@@ -239,7 +242,9 @@ def put_back(work: Work, back: Iterable[tuple[Row, str]]) -> None:
             for row in locked.values()
             if row["state"] == DeliveryState.SENDING
         )
-        returned = deliveries.put_back(db, workers.now(db), ((row["id"], row["token"], reason) for row, reason in back))
+        now = workers.now(db)
+        returned = deliveries.put_back(db, now, ((row["id"], row["token"], reason) for row, reason in back))
+        deliveries.cancel_stranded(db, now, list(locked))
         if marked:
             deliveries.give_back_day(db, marked)
     _release(work, returned, epochs)

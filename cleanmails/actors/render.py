@@ -36,9 +36,15 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
 
 def render(work: Work, ids: Sequence[int]) -> None:
     """Makes the mails of a chunk and hands them to the senders' queues. What cannot be made is held, with the reason, and its walk waits for a person."""
+    with work.finishing(ids):
+        _render(work, ids)
+
+
+def _render(work: Work, ids: Sequence[int]) -> None:
     begun = stopwatch()
     with work.database.transaction() as db:
         held = deliveries.take_planned(db, ids, work.worker_id)
+    work.told("after_claim", [id for id, _ in held])
     with work.database.transaction() as db:
         facts = deliveries.render_facts(db, held)
         now: datetime = work.clock(db)
@@ -61,6 +67,7 @@ def render(work: Work, ids: Sequence[int]) -> None:
             deliveries.write_held(db, ((row["id"], row["token"], reason) for row, reason in against))
             deliveries.put_back(db, now, ((row["id"], row["token"], "the step was removed") for row in gone))
         ready = deliveries.write_rendered(db, now, made)
+    work.told("after_render", [mail.id for mail in made])
     work.queues.send(ready)
     logger.info(
         "mails.rendered", asked=len(ids), made=len(made), held=len(against), ms=round(1000 * (stopwatch() - begun), 1)

@@ -4,11 +4,11 @@ Each mail: the provider's slot, the envelope, the body, then the mark that the l
 Answers are settled in batches. What cannot go now goes back to where it came from, with the reason.
 """
 
+import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from cleanmails import log
 from cleanmails.actors import record
@@ -26,8 +26,6 @@ from cleanmails.rules import content, providers, rotation
 
 logger = log.get(__name__)
 
-T = TypeVar("T")
-
 SETTLE_AFTER = 50
 """Answers in hand that are settled in one transaction; the journal holds them until then."""
 
@@ -40,7 +38,7 @@ PATIENCE = 3.0
 FENCED = "fenced"
 """A mark's refusal when the delivery has moved on without us: nothing is ours to put back."""
 
-LET_GO = "limiter_unreachable"
+LET_GO = {"limiter_unreachable", "journal_unwritable"}
 """What halts a chunk without speaking against its mails: they return to the queue as they are."""
 
 OF_THE_CAMPAIGN = {"campaign_paused", "out_of_schedule"}
@@ -55,8 +53,19 @@ class Hand:
     """What a thread of a send worker keeps from chunk to chunk: its journal and its open connections."""
 
     def __init__(self, work: Work) -> None:
-        self.journal = Journal(work.journals, f"{work.worker_id}-{threading.get_native_id()}")
+        self._name = f"{work.worker_id}-{threading.get_native_id()}"
+        self._numbers = itertools.count()
+        self._folder = work.journals
+        self.journal = self._new_journal()
         self._sessions: OrderedDict[int, tuple[Endpoint, Session]] = OrderedDict()
+
+    def _new_journal(self) -> Journal:
+        return Journal(self._folder, f"{self._name}-{next(self._numbers)}")
+
+    def leave_journal(self) -> None:
+        """Leaves what could not be settled to the sweep, and begins a new journal."""
+        left, self.journal = self.journal, self._new_journal()
+        left.leave()
 
     def session(self, work: Work, sender: Row) -> Session:
         """The sender's connection, kept or new (not yet open)."""
@@ -99,12 +108,13 @@ def endpoint_of(work: Work, sender: Row) -> Endpoint:
 
 def send(work: Work, hand: Hand, sender_id: int, ids: Sequence[int]) -> None:
     """Sends those of `ids` that are rendered, free and this sender's. A message that comes twice finds nothing left to do."""
-    with work.database.transaction() as db:
-        sender = deliveries.sender(db, sender_id)
-        rows = deliveries.take_rendered(db, sender_id, ids, work.worker_id) if sender else []
-    if sender and rows:
-        work.told("after_claim")
-        Chunk(work, hand, sender, rows).run()
+    with work.finishing(ids):
+        with work.database.transaction() as db:
+            sender = deliveries.sender(db, sender_id)
+            rows = deliveries.take_rendered(db, sender_id, ids, work.worker_id) if sender else []
+        if sender and rows:
+            work.told("after_claim", [row["id"] for row in rows])
+            Chunk(work, hand, sender, rows).run()
 
 
 class Chunk:
@@ -124,14 +134,12 @@ class Chunk:
         """All mails, until each is answered, put back to be planned again, or let go for the next chunk."""
         begun, asked = stopwatch(), len(self.waiting)
         self._sort_out(self.sender["against"])
-        while self.waiting and not self.halted:
-            shortest = self._pass()
-            if self.work.stop.is_set() or stopwatch() + shortest > begun + PATIENCE:
-                break
-            if self.waiting and not self.halted:
-                self._pause(shortest)
-        self.settle()
-        self._give_up_the_rest()
+        try:
+            self._send_all(begun)
+        except Exception:
+            # The next chunk must not clear what this one could not settle.
+            self.hand.leave_journal()
+            raise
         figures = {
             "asked": asked,
             "answered": self.answered,
@@ -140,6 +148,21 @@ class Chunk:
             "halted": self.halted or None,
         }
         logger.info("chunk.sent", sender=self.sender["id"], **figures, ms=round(1000 * (stopwatch() - begun), 1))
+
+    def _send_all(self, begun: float) -> None:
+        if not self.hand.journal.roomy:
+            self.halted = "journal_unwritable"
+            logger.error(
+                "journal.full", sender=self.sender["id"], reason="The disk of the journals is full; nothing is sent."
+            )
+        while self.waiting and not self.halted:
+            shortest = self._pass()
+            if self.work.stop.is_set() or stopwatch() + shortest > begun + PATIENCE:
+                break
+            if self.waiting and not self.halted:
+                self._pause(shortest)
+        self.settle()
+        self._give_up_the_rest()
 
     def _sort_out(self, against: str | None) -> None:
         """Puts back, unsent, what something stands against."""
@@ -180,7 +203,7 @@ class Chunk:
         try:
             slot = self.work.rate.take(row["provider"], rate)
         except BusyError:
-            self.halted = LET_GO
+            self.halted = "limiter_unreachable"
             return PATIENCE
         return 0.0 if slot.granted else max(slot.wait, 0.001)
 
@@ -192,7 +215,7 @@ class Chunk:
             message.wire_address(row["email"]),
             row["raw"],
             mark=lambda: self._mark(row),
-            progress=self.work.progress,
+            progress=lambda point: self.work.told(point, [row["id"]]),
         )
         if self.refused:
             self._stopped(row, self.refused)
@@ -244,22 +267,30 @@ class Chunk:
             finished_at=datetime.now(UTC),
         )
         if answer.stage is Stage.DOT:
-            self.hand.journal.note(ended)
+            self._note(ended)
         self.oldest = self.oldest or stopwatch()
         self.ended.append(ended)
         self.answered += 1
-        self.work.told("before_commit")
-        if not answer.accepted:
+        self.work.told("before_commit", [row["id"]])
+        if not answer.accepted or self.halted:
             self.settle()
             self.halted = self.halted or self._against_sender()
         elif len(self.ended) >= SETTLE_AFTER or stopwatch() - self.oldest > SETTLE_WITHIN:
             self.settle()
 
+    def _note(self, ended: Ended) -> None:
+        """A journal that cannot be written halts the chunk: this one answer rests on memory until it is settled, which is at once."""
+        try:
+            self.hand.journal.note(ended)
+        except OSError:
+            logger.exception("journal.unwritable", delivery=ended.id)
+            self.halted = "journal_unwritable"
+
     def settle(self) -> None:
         """All answers in hand become facts; the journal is empty again."""
         if self.ended:
-            self._until_done(lambda: record.settle(self.work, self.ended))
-            self.work.told("after_commit")
+            self.work.until_done(lambda: record.settle(self.work, self.ended))
+            self.work.told("after_commit", [ended.id for ended in self.ended])
             self.hand.journal.clear()
             self.ended, self.oldest = [], 0.0
 
@@ -269,7 +300,7 @@ class Chunk:
                 sender = deliveries.sender(db, self.sender["id"])
             return "sender_gone" if sender is None else sender["against"] or ""
 
-        return self._until_done(ask)
+        return self.work.until_done(ask)
 
     def _pause(self, seconds: float) -> None:
         """Waits for a slot, at most a second, with nothing in hand that others could miss."""
@@ -279,26 +310,16 @@ class Chunk:
 
     def _give_up_the_rest(self) -> None:
         """What is left: back to be planned again if something stands against it, else back to the queue."""
-        if self.halted and self.halted != LET_GO:
+        if self.halted and self.halted not in LET_GO:
             self.back += [(row, self.halted) for row in self.waiting]
             self.waiting = []
         if self.back:
-            self._until_done(lambda: record.put_back(self.work, [(row, reason) for row, reason in self.back]))
+            self.work.until_done(lambda: record.put_back(self.work, [(row, reason) for row, reason in self.back]))
         if self.waiting:
-            self._until_done(self._let_go)
+            self.work.until_done(self._let_go)
 
     def _let_go(self) -> None:
         with self.work.database.transaction() as db:
             deliveries.let_go(db, self.work.clock(db), [(row["id"], row["token"]) for row in self.waiting])
         delay = None if self.work.stop.is_set() else 1000
         self.work.queues.send({self.sender["id"]: [row["id"] for row in self.waiting]}, delay_ms=delay)
-
-    def _until_done(self, act: Callable[[], T]) -> T:
-        """Tries until the ledger takes it. A process that must stop leaves the rest to its journal and to the sweep."""
-        while True:
-            try:
-                return act()
-            except BusyError as error:
-                logger.warning("chunk.waits", sender=self.sender["id"], reason=error.message)
-                if self.work.stop.wait(1.0):
-                    raise

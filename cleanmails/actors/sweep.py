@@ -31,6 +31,9 @@ def keep(work: Work) -> None:
             sweep(work)
         except BusyError as error:
             logger.warning("sweep.waits", reason=error.message)
+        except Exception:
+            # Whatever it is, nobody else takes over what dead workers held.
+            logger.exception("sweep.failed")
 
 
 def start(work: Work) -> threading.Thread:
@@ -89,6 +92,7 @@ def _take_over(work: Work, db: Connection) -> tuple[dict[str, dict[int, list[int
                 text=BLIND,
                 failure=None,
                 rule=None,
+                marked_at=row["sending_at"],
                 started_at=row["sending_at"],
                 finished_at=now,
             )

@@ -5,7 +5,7 @@ from datetime import UTC
 from cleanmails import log
 from cleanmails.actors.resolve import look_up
 from cleanmails.actors.work import Work, stopwatch
-from cleanmails.ledger import events, planning, recipient_domains, workers
+from cleanmails.ledger import events, invariants, planning, recipient_domains, workers
 
 logger = log.get(__name__)
 
@@ -17,6 +17,7 @@ def upkeep(work: Work) -> None:
     """Everything that is due hourly; one line when it is done."""
     begun = stopwatch()
     senders = true_up(work)
+    broken = examine(work)
     with work.database.transaction() as db:
         workers.bury(db)
         events.make_months(db)
@@ -24,7 +25,23 @@ def upkeep(work: Work) -> None:
         workers.did(db, "upkeep")
     if stale:
         look_up(work, stale)
-    logger.info("upkeep.done", senders=senders, domains=len(stale), ms=round(1000 * (stopwatch() - begun), 1))
+    logger.info(
+        "upkeep.done", senders=senders, domains=len(stale), broken=broken, ms=round(1000 * (stopwatch() - begun), 1)
+    )
+
+
+def examine(work: Work) -> int:
+    """Asks every invariant of the ledger; a line of alarm for each that is broken, with one of the rows that break it. How many are."""
+    broken = 0
+    for invariant in invariants.INVARIANTS:
+        with work.database.transaction() as db:
+            rows = invariants.violations(db, invariant)
+        if rows:
+            broken += 1
+            logger.error(
+                "invariant.broken", invariant=invariant.name, promise=invariant.promise, rows=len(rows), first=rows[0]
+            )
+    return broken
 
 
 def true_up(work: Work) -> int:

@@ -4,19 +4,20 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
 from cleanmails import log
 from cleanmails.actors.broker import Queues
 from cleanmails.errors import BusyError
-from cleanmails.ledger import workers
+from cleanmails.ledger import deliveries, workers
 from cleanmails.ledger.db import Connection, Database
 from cleanmails.limits.daily import Daily
 from cleanmails.limits.rate import Rate
@@ -25,6 +26,11 @@ from cleanmails.settings import Settings
 from cleanmails.vault import Vault
 
 logger = log.get(__name__)
+
+T = TypeVar("T")
+
+Progress = Callable[[str, Sequence[int]], None]
+"""Told a named point of the way and the deliveries that passed it."""
 
 BEAT_SECONDS = 2.0
 
@@ -83,8 +89,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     vault: Vault
     lease: Lease
     stop: threading.Event
-    progress: Callable[[str], None] | None = None
-    """Told the named points of a mail's way (`after_claim`, `before_dot` ...); the chaos test kills the process there."""
+    progress: Progress | None = None
+    """Told the named points of each mail's way (`after_claim`, `before_dot` ...); the chaos test kills the process there."""
 
     @property
     def worker_id(self) -> int:
@@ -110,10 +116,33 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The ledger's time."""
         return workers.now(db)
 
-    def told(self, point: str) -> None:
-        """A named point of a mail's way was passed."""
+    def told(self, point: str, ids: Sequence[int]) -> None:
+        """These deliveries passed a named point of their way."""
         if self.progress is not None:
-            self.progress(point)
+            self.progress(point, ids)
+
+    def until_done(self, act: Callable[[], T]) -> T:
+        """Tries once a second until the ledger takes it. BusyError: the process must stop; the rest is for its journal and the sweep."""
+        while True:
+            try:
+                return act()
+            except BusyError as error:
+                logger.warning("ledger.awaited", worker=self.worker_id, reason=error.message)
+                if self.stop.wait(1.0):
+                    raise
+
+    @contextmanager
+    def finishing(self, ids: Sequence[int]) -> Iterator[None]:
+        """What a message took and cannot finish is given up, also where the answer to the taking itself was lost: a living worker's hands are not swept."""
+        try:
+            yield
+        except Exception:
+            self.until_done(lambda: self._release(ids))
+            raise
+
+    def _release(self, ids: Sequence[int]) -> None:
+        with self.database.transaction() as db:
+            deliveries.release(db, ids, self.worker_id)
 
 
 def stopwatch() -> float:

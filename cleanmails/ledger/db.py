@@ -14,6 +14,9 @@ Connection = psycopg.Connection[dict[str, Any]]
 Row = dict[str, Any]
 
 # A transaction that is left open would hold back every vacuum of the ledger, and a statement that hangs would hold its thread.
+# A ledger that takes no writes (a standby that took over, a disk that ran full) is down for us: it is waited for like one that does not answer.
+_DOWN = (PoolTimeout, psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
+
 _OPTIONS = "-c idle_in_transaction_session_timeout=30s -c lock_timeout=10s -c timezone=UTC"
 
 
@@ -46,7 +49,7 @@ class Database:
         try:
             with self._pool.connection() as db, db.transaction():
                 yield db
-        except (PoolTimeout, psycopg.OperationalError) as error:
+        except _DOWN as error:
             raise BusyError(
                 "The ledger (Postgres) does not answer; nothing was changed. It is tried again by itself.",
                 code="ledger_down",
@@ -58,7 +61,7 @@ class Database:
         try:
             with self._pool.connection() as db:
                 yield db
-        except (PoolTimeout, psycopg.OperationalError) as error:
+        except _DOWN as error:
             raise BusyError(
                 "The ledger (Postgres) does not answer; nothing was changed. It is tried again by itself.",
                 code="ledger_down",

@@ -46,7 +46,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """The record of one SMTP attempt. `outcome`: accepted, refused (an answer), broken (none, before the dot), unknown (none, after it)."""
+    """The record of one SMTP attempt. `outcome`: accepted, refused (an answer), broken (none, before the dot), unknown (none, after it).
+
+    `marked_at`: when the ledger committed that its dot may be written; None if it never came so far.
+    """
 
     id: int
     token: int
@@ -59,6 +62,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     failure: FailureClass | None
     rule: str | None
+    marked_at: datetime | None
     started_at: datetime
     finished_at: datetime
 
@@ -112,6 +116,16 @@ def put_back(db: Connection, now: datetime, back: Iterable[tuple[int, int, str]]
     """
     found = db.execute(sql("deliveries.put_back"), columns(("ids", "tokens", "reasons"), back) | {"now": now})
     return {(row["sender_id"], row["day"]): row["n"] for row in found}
+
+
+def cancel_stranded(db: Connection, now: datetime, ids: Sequence[int]) -> None:
+    """Cancels those of `ids` that wait for another attempt though their walk has ended meanwhile. Their walks must be locked."""
+    db.execute(sql("deliveries.cancel_stranded"), {"ids": list(ids), "now": now})
+
+
+def release(db: Connection, ids: Sequence[int], worker_id: int) -> None:
+    """What this worker holds of `ids` and cannot finish belongs to nobody from here on."""
+    db.execute(sql("deliveries.release"), {"ids": list(ids), "worker_id": worker_id})
 
 
 def let_go(db: Connection, now: datetime, held: Iterable[Held]) -> None:
@@ -189,6 +203,7 @@ def write_attempts(db: Connection, attempts: Iterable[Attempt]) -> None:
         "texts",
         "failures",
         "rules",
+        "marked",
         "started",
         "finished",
     )

@@ -130,5 +130,10 @@ def write_ends(db: Connection, now: datetime, ends: Iterable[Ends]) -> None:
 
 
 def complete(db: Connection, now: datetime) -> list[Row]:
-    """Completes running campaigns of which every walk has ended; their `id` and `workspace_id`."""
-    return db.execute(sql("planning.complete"), {"now": now}).fetchall()
+    """Completes running campaigns of which every walk has ended; their `id` and `workspace_id`. One whose lists grow at this moment is left for the next round."""
+    ids = [row["id"] for row in db.execute(sql("planning.over"), {"now": now})]
+    if not ids:
+        return []
+    growing = {row["id"] for row in db.execute(sql("planning.growing"), {"ids": ids})}
+    still = [id for id in ids if id not in growing]
+    return db.execute(sql("planning.complete"), {"ids": still, "now": now}).fetchall()

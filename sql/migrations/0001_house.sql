@@ -390,6 +390,7 @@ CREATE TABLE deliveries (
     CHECK (state = 'skipped' OR (sender_id IS NOT NULL AND provider IS NOT NULL AND planned_at IS NOT NULL)),
     CHECK (state NOT IN ('rendered', 'sending', 'sent', 'unknown') OR (rendered_at IS NOT NULL AND message_id IS NOT NULL AND hash IS NOT NULL)),
     CHECK (state NOT IN ('sending', 'sent', 'unknown') OR (sending_at IS NOT NULL AND token IS NOT NULL)),
+    CHECK (sending_at IS NULL OR state IN ('sending', 'sent', 'unknown', 'bounced')),
     CHECK ((state IN ('sent', 'failed', 'bounced', 'skipped', 'cancelled')) = (settled_at IS NOT NULL)),
     CHECK (state NOT IN ('planned', 'rendered', 'sending') OR queued_at IS NOT NULL),
     CHECK (worker_id IS NULL OR (token IS NOT NULL AND state IN ('planned', 'rendered', 'sending'))),
@@ -408,7 +409,7 @@ CREATE TABLE mails (
 -- Bytes live for seconds: compressing them costs more than it saves.
 ALTER TABLE mails ALTER COLUMN raw SET STORAGE EXTERNAL;
 
--- One SMTP attempt at a delivery: how far it came and what the server said.
+-- One SMTP attempt at a delivery: how far it came and what the server said. `marked_at`: the mark that was committed for it, on whose UTC day it counts.
 CREATE TABLE attempts (
     delivery_id      bigint NOT NULL REFERENCES deliveries ON DELETE CASCADE,
     token            bigint NOT NULL,
@@ -421,6 +422,7 @@ CREATE TABLE attempts (
     text             text NOT NULL,
     failure          text CHECK (failure IN ('recipient_bad', 'soft', 'greylisted', 'policy', 'authentication', 'connection')),
     rule             text,
+    marked_at        timestamptz,
     started_at       timestamptz NOT NULL,
     finished_at      timestamptz NOT NULL,
     PRIMARY KEY (delivery_id, token),
