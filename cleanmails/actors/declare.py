@@ -19,7 +19,7 @@ def declare(broker: dramatiq.Broker, work: Work, queues: Sequence[str]) -> Calla
     hands = Hands(work)
     bodies: list[tuple[str, str, Callable[..., object], int | None]] = [
         ("plan", "tick", lambda: plan.tick(work), TICK_AGE_MS),
-        ("plan", "plan", lambda: plan.plan(work), TICK_AGE_MS),
+        ("plan", "plan", lambda: plan.plan(work), None),
         ("render", "render", lambda ids: render.render(work, ids), None),
         ("send", "send", lambda sender_id, ids: send.send(work, hands.mine(), sender_id, ids), None),
         ("upkeep", "upkeep", lambda: upkeep.upkeep(work), TICK_AGE_MS),
