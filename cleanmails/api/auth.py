@@ -17,7 +17,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from structlog.contextvars import bind_contextvars
 
-from cleanmails.errors import AuthError, ForbiddenError
+from cleanmails.errors import AuthError, Fault, ForbiddenError, InvalidError, NotFoundError
 from cleanmails.ledger import api_keys, sessions
 from cleanmails.ledger.db import Connection, Database
 
@@ -26,6 +26,7 @@ SESSION_LIFE: Final = timedelta(days=30)
 """How long a session lives after it was last used."""
 
 KEY_PREFIX: Final = "cm_live_"
+_LARGEST_ID: Final = 2**63 - 1
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -96,6 +97,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     bearer = _bearer(connection)
     if unsafe and bearer is None and not handler.opt.get("cross_site"):
         refuse_other_sites(connection)
+    refuse_nul(connection)
     if handler.opt.get("public"):
         return
     state = connection.app.state
@@ -107,6 +109,8 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     need = needed(handler, safe=not unsafe)
     if not principal.may(need):
         raise ForbiddenError(f"The role {principal.role} may not {PERMISSIONS[need][0]}.")
+    if any(isinstance(given, int) and given > _LARGEST_ID for given in connection.path_params.values()):
+        raise NotFoundError("There is no such thing.")
 
 
 def needed(handler: BaseRouteHandler, *, safe: bool) -> Permission:
@@ -128,6 +132,17 @@ def refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         foreign = origin is not None and urlsplit(origin).netloc not in ours
     if foreign:
         raise ForbiddenError("This request comes from a page of another site.", code="cross_site")
+
+
+def refuse_nul(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """A NUL in the query, which Postgres has no text for. Bodies are looked through in `api/body.py`."""
+    faults = [
+        Fault(name, "nul", "This must not hold a NUL character.")
+        for name, value in connection.query_params.items()
+        if "\0" in value
+    ]
+    if faults:
+        raise InvalidError(faults)
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:

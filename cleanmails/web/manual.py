@@ -112,7 +112,8 @@ def _parameter(given: Json) -> Field:
 
 def _fields(schema: Json) -> list[Field]:
     required = schema.get("required", [])
-    return [_field(name, each, required=name in required) for name, each in schema.get("properties", {}).items()]
+    fields = [_field(name, each, required=name in required) for name, each in schema.get("properties", {}).items()]
+    return sorted(fields, key=lambda field: not field.required)
 
 
 def _field(name: str, schema: Json, *, required: bool) -> Field:

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -50,23 +52,27 @@ def application(settings: Settings, database: Database, enqueue: Callable[[str],
 
 def serve(app: Litestar, settings: Settings) -> None:
     """Runs an application on the settings' host and port until SIGTERM or SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn has its own handlers while it runs, drains, and then raises the signal once more for whoever was there before: for this one.
+        signal.signal(number, lambda *_: sys.exit(0))
     _log.info("web.started", url=settings.public_url, host=settings.host, port=settings.port)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        access_log=False,
-        server_header=False,
-        log_config=None,
-        log_level="warning",
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        timeout_keep_alive=30,
-        h11_max_incomplete_event_size=64 * 1024,
-    )
-    _log.info("web.stopped")
+    try:
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            lifespan="on",
+            access_log=False,
+            server_header=False,
+            log_config=None,
+            log_level="warning",
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            timeout_keep_alive=30,
+        )
+    finally:
+        _log.info("web.stopped")
 
 
 def _waker(redis_url: str) -> Callable[[str], None]:

@@ -65,6 +65,17 @@ def test_a_wrong_window_is_a_fault_of_its_parameter(api, query):
     assert [fault["field"] for fault in answer.json()["faults"]] == [query.partition("=")[0]]
 
 
+def test_an_id_beyond_all_ids_is_unknown(api):
+    for path in ("/v1/api-keys", "/v1/outreach/domains", "/v1/outreach/senders"):
+        assert api.delete(f"{path}/{2**63}").status_code == 404
+
+
+def test_a_nul_in_the_query_is_a_fault_of_its_parameter(api):
+    answer = api.get("/v1/api-keys?limit=5&search=a%00b")
+    assert answer.status_code == 400
+    assert [(fault["field"], fault["code"]) for fault in answer.json()["faults"]] == [("search", "nul")]
+
+
 def test_cursors_lead_through_the_whole_list_once(api):
     made = [api.post("/v1/api-keys", json={"name": f"key {n}"}).json()["api_key"]["id"] for n in range(5)]
     seen, path = [], "/v1/api-keys?limit=2"

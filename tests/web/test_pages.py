@@ -1,0 +1,178 @@
+"""The pages: who may see them, what they say, and that nothing in them runs."""
+
+import re
+from html import unescape
+
+import pytest
+
+from cleanmails.ledger import workspaces
+from tests.api.conftest import EMAIL, PASSWORD
+
+EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
+
+
+def text(answer):
+    """What a person reads, without tags, blanks as one."""
+    assert answer.headers["content-type"].startswith("text/html")
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
+
+
+def test_whoever_is_not_signed_in_is_led_to_the_sign_in_and_back(visitor, owner):
+    led = visitor.get("/campaigns/7")
+    assert (led.status_code, led.headers["location"]) == (303, "/sign-in?next=/campaigns/7")
+    page = visitor.get(led.headers["location"])
+    assert 'name="next" value="/campaigns/7"' in page.text
+    back = visitor.post("/sign-in", data={"email": EMAIL, "password": PASSWORD, "next": "/campaigns/7"})
+    assert (back.status_code, back.headers["location"]) == (303, "/campaigns/7")
+    assert "HttpOnly" in back.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "", "/\r\nX: y"]
+)
+def test_signing_in_leads_to_no_other_site(visitor, owner, elsewhere):
+    back = visitor.post("/sign-in", data={"email": EMAIL, "password": PASSWORD, "next": elsewhere})
+    assert back.headers["location"] == "/"
+
+
+def test_a_wrong_password_says_so_and_keeps_the_address_only(visitor, owner):
+    page = visitor.post("/sign-in", data={"email": EMAIL, "password": "wrong one"})
+    assert page.status_code == 401
+    assert "The e-mail address or the password is wrong." in text(page)
+    assert f'value="{EMAIL}"' in page.text
+    assert "wrong one" not in page.text
+
+
+def test_an_empty_form_is_answered_like_a_wrong_one(visitor, owner):
+    assert visitor.post("/sign-in", data={}).status_code == 401
+
+
+def test_too_many_tries_say_how_long_to_wait(visitor, owner):
+    for _ in range(6):
+        page = visitor.post("/sign-in", data={"email": EMAIL, "password": "wrong one"})
+    assert page.status_code == 429
+    assert "wait" in text(page)
+
+
+def test_another_site_cannot_sign_a_person_in(visitor, owner):
+    answer = visitor.post(
+        "/sign-in", data={"email": EMAIL, "password": PASSWORD}, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_where_nobody_is_known_the_page_says_how_to_begin(visitor):
+    assert "cleanmails owner --email" in text(visitor.get("/sign-in"))
+
+
+def test_signing_out_ends_the_session(browser):
+    assert browser.get("/").status_code == 200
+    assert browser.post("/sign-out").headers["location"] == "/sign-in"
+    assert browser.get("/").status_code == 303
+
+
+def test_an_empty_workspace_says_what_to_do_first(browser):
+    page = text(browser.get("/"))
+    assert "There is no campaign yet." in page
+    assert "There is no sender yet." in page
+
+
+def test_home_shows_each_campaign_with_its_figures(browser, house):
+    sender = house.sender()
+    leads = house.leads("a@x.example", "b@x.example", "c@x.example", "d@x.example")
+    campaign = house.campaign(leads, [sender])
+    house.sent(campaign, leads[0], sender)
+    house.failed(campaign, leads[1], sender, "no such user")
+    house.run(
+        "INSERT INTO sender_days (sender_id, day, used) VALUES (%s, (now() AT TIME ZONE 'UTC')::date, 12)", sender
+    )
+    page = text(browser.get("/"))
+    assert "Spring running 2 of 4 leads ended 2 waiting 1 mails sent" in page
+    assert "ann@acme.example ready 12 of 50 100 signed by its provider" in page
+
+
+def test_a_campaign_page_shows_progress_and_the_latest_deliveries_with_reasons(browser, house):
+    sender = house.sender()
+    leads = house.leads("a@x.example", "b@x.example", "c@x.example")
+    campaign = house.campaign(leads, [sender])
+    house.sent(campaign, leads[0], sender, subject="Hello Bob")
+    house.failed(campaign, leads[1], sender, "5.1.1 no such user")
+    page = text(browser.get(f"/campaigns/{campaign}"))
+    assert "Leads enrolled 3 Waiting 1 of 3 On their way 0 of 3 Held 0 of 3 Ended 2 of 3 Mails sent 1" in page
+    assert "Bounced 1 of 2 Finished 1 of 2" in page
+    assert re.search(
+        r"b@x.example 1 failed recipient bad 550 5.1.1 no such user ann@acme.example \d\d \w{3} \d{4}", page
+    )
+    assert "a@x.example Hello Bob 1 sent" in page
+
+
+def test_a_draft_says_that_it_has_not_begun(browser, house):
+    campaign = house.campaign([], [], status="draft", started_at=None, run=0)
+    assert "This is a draft." in text(browser.get(f"/campaigns/{campaign}"))
+
+
+def test_a_campaign_of_another_workspace_is_a_page_that_is_not_there(browser, house, database):
+    with database.transaction() as db:
+        house.workspace = workspaces.create(db, name="Others")
+    theirs = house.campaign([], [])
+    for path in (f"/campaigns/{theirs}", "/campaigns/999999", "/campaigns/x", "/nowhere"):
+        answer = browser.get(path)
+        assert answer.status_code == 404
+        assert "Not Found" in text(answer)
+
+
+def test_a_program_gets_a_problem_where_a_person_gets_a_page(visitor):
+    for path in ("/nowhere", "/"):
+        answer = visitor.get(path, headers={"Accept": "*/*"})
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert visitor.get("/v1/nowhere").headers["content-type"] == "application/problem+json"
+
+
+def test_what_strangers_write_is_shown_and_never_runs(browser, house):
+    sender = house.sender()
+    leads = house.leads("a@x.example", "b@x.example")
+    campaign = house.campaign(leads, [sender])
+    house.sent(campaign, leads[0], sender, subject=EVIL)
+    house.failed(campaign, leads[1], sender, EVIL)
+    house.run("UPDATE campaigns SET name = %s, status = 'paused', pause_reason = %s", EVIL, EVIL)
+    house.run("UPDATE senders SET status = 'restricted', status_reason = %s", EVIL)
+    house.run("UPDATE workspaces SET name = %s", EVIL)
+    for path in ("/", f"/campaigns/{campaign}"):
+        answer = browser.get(path)
+        assert EVIL not in answer.text
+        assert "<script" not in answer.text
+        assert answer.text.count("<img") == 1, "our own mark"
+        assert "alert(1)" in answer.text
+    refused = browser.post("/sign-in", data={"email": EVIL, "password": EVIL, "next": EVIL})
+    assert EVIL not in refused.text
+
+
+def test_no_page_holds_script_or_style_or_anything_from_elsewhere(browser, house):
+    campaign = house.campaign([], [])
+    for path in ("/sign-in", "/", f"/campaigns/{campaign}", "/docs/api", "/nowhere"):
+        answer = browser.get(path)
+        assert not re.findall(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:", answer.text), path
+        linked = re.findall(r"(?:src|href|action)=\"([^\"]*)\"", answer.text)
+        assert all(re.match(r"/(?!/)|#", address) for address in linked), path
+        policy = answer.headers["content-security-policy"]
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+
+
+def test_pages_are_kept_by_nobody_and_static_files_for_ever(browser):
+    page = browser.get("/")
+    assert page.headers["cache-control"] == "no-store"
+    (style,) = re.findall(r'href="(/static/style.css\?v=[0-9a-f]{12})"', page.text)
+    answer = browser.get(style)
+    assert answer.headers["content-type"].startswith("text/css")
+    assert "immutable" in answer.headers["cache-control"]
+    assert browser.get("/static/../server.py").status_code == 404
+
+
+def test_every_element_id_is_there_once_and_every_inner_link_leads_somewhere(browser):
+    for path in ("/", "/docs/api"):
+        page = browser.get(path).text
+        ids = re.findall(r'\sid="([^"]+)"', page)
+        assert len(ids) == len(set(ids)), path
+        assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids), path

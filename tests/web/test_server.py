@@ -1,0 +1,48 @@
+"""The web process by itself: it starts from the environment, answers, and stops when it is told."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from cleanmails.errors import SettingsError
+from cleanmails.web.server import main
+
+
+@pytest.fixture
+def port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def test_the_process_serves_until_it_is_told_to_stop(database_url, redis_url, port):
+    environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "PORT": str(port)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cleanmails.cli", "web"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        started = process.stdout.readline()
+        assert "web.started" in started
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(retries=8), timeout=30
+        ) as http:
+            assert http.get("/healthz").json() == {"status": "ok"}
+            assert http.get("/docs/api").status_code == 200
+            assert "server" not in http.get("/healthz").headers
+    finally:
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "web.stopped" in rest
+    assert rest.count("request.served") == 3
+
+
+def test_without_servers_it_says_what_is_missing(monkeypatch):
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingsError, match="DATABASE_URL must be set"):
+        main([])
