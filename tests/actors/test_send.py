@@ -44,7 +44,9 @@ def test_a_message_that_comes_twice_sends_nothing_the_second_time(house, work, d
     twice = list(work.queues.messages)
     drain()
     work.queues.messages.extend(twice)
-    work.queues.messages.append(("send", (house.one("SELECT id FROM senders"), [house.one("SELECT id FROM deliveries")])))
+    work.queues.messages.append(
+        ("send", (house.one("SELECT id FROM senders"), [house.one("SELECT id FROM deliveries")]))
+    )
     drain()
     assert len(server.mails()) == 1
 
@@ -54,7 +56,9 @@ def test_a_follow_up_without_a_subject_continues_the_thread(work, drain, lane, s
     for _ in range(2):
         plan.plan(work)
         drain()
-    first, second = (email.message_from_bytes(server.raw(mail.id), policy=email.policy.default) for mail in server.mails())
+    first, second = (
+        email.message_from_bytes(server.raw(mail.id), policy=email.policy.default) for mail in server.mails()
+    )
     assert second["Subject"] == "Re: Hello Bob"
     assert second["In-Reply-To"] == first["Message-ID"]
     assert second["References"] == first["Message-ID"]
@@ -95,7 +99,7 @@ def test_a_paused_campaign_sends_nothing_and_its_leads_keep_their_place(house, w
 
 
 def test_a_server_that_is_down_costs_no_lead_a_try_and_rests_the_sender(house, work, drain, lane):
-    campaign, (lead, _) = lane("bob@b.example", "eve@b.example")
+    _campaign, (_lead, _) = lane("bob@b.example", "eve@b.example")
     house.run("UPDATE senders SET smtp_port = 9")
     for _ in range(5):
         house.run("UPDATE campaign_leads SET due_at = now() WHERE state = 'waiting'")
@@ -106,10 +110,8 @@ def test_a_server_that_is_down_costs_no_lead_a_try_and_rests_the_sender(house, w
     assert {row["state"] for row in house.all("SELECT state FROM campaign_leads")} == {"waiting"}
 
 
-
-
 def test_an_opt_out_between_rendering_and_sending_stops_the_mail(house, work, drain, lane, server):
-    campaign, (lead,) = lane("bob@b.example")
+    _campaign, (_lead,) = lane("bob@b.example")
     plan.plan(work)
     house.run("UPDATE campaign_leads SET state = 'ended', outcome = 'unsubscribed', ended_at = now()")
     drain()
