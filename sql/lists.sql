@@ -37,12 +37,12 @@ ORDER BY c.id;
 -- name: hold_shared
 -- Taken by whoever adds to a list, before the first read of who uses it. It stands in a statement of its own: a statement's view of the data is older than
 -- the locks it waits for. So growing a list and starting a campaign on it come one after the other, and no lead falls between them.
-SELECT pg_advisory_xact_lock_shared(3, %(id)s::integer);
+SELECT pg_advisory_xact_lock_shared(3, id::integer) FROM lists WHERE workspace_id = %(workspace_id)s::bigint AND id = %(id)s::bigint;
 
 -- name: hold_exclusive
 -- Taken for all lists of a campaign by whoever starts it or changes its lists, and by whoever takes leads off a list; in order of their ids.
 SELECT pg_advisory_xact_lock(3, t.id::integer)
-FROM (SELECT DISTINCT u.id FROM unnest(%(ids)s::bigint[]) AS u (id) ORDER BY u.id) t;
+FROM (SELECT id FROM lists WHERE workspace_id = %(workspace_id)s::bigint AND id = ANY (%(ids)s::bigint[]) ORDER BY id) t;
 
 -- name: fellows
 -- The list and all lists that feed a campaign together with it.

@@ -4,7 +4,9 @@ import itertools
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -73,6 +75,23 @@ def redis_url(servers, worker_id) -> str:
     with redis.Redis.from_url(url) as client:
         client.flushdb()
     return url
+
+
+@pytest.fixture
+def together():
+    """Runs callables in threads that set off at the same moment; returns their results in order."""
+
+    def run(*bodies):
+        barrier = threading.Barrier(len(bodies))
+
+        def one(body):
+            barrier.wait(timeout=30)
+            return body()
+
+        with ThreadPoolExecutor(len(bodies)) as pool:
+            return [future.result(timeout=60) for future in [pool.submit(one, body) for body in bodies]]
+
+    return run
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from cleanmails import log
 from cleanmails.api import auth, pages, problems, reference
 from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.body import JsonBody
+from cleanmails.api.campaigns import Campaigns
 from cleanmails.api.domains import Domains
 from cleanmails.api.gate import Gate
 from cleanmails.api.given import Enqueue
@@ -27,6 +28,7 @@ from cleanmails.api.lists import Lists
 from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
 from cleanmails.api.suppressions import Suppressions
+from cleanmails.api.unknowns import Unknowns
 from cleanmails.api.unsubscribe import Unsubscribe
 from cleanmails.api.workspace import Workspaces
 from cleanmails.ledger.db import Database
@@ -47,7 +49,9 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Imports,
     Leads,
     Suppressions,
+    Campaigns,
     Unsubscribe,
+    Unknowns,
 )
 """Every noun of the API."""
 

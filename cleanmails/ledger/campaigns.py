@@ -43,15 +43,12 @@ def page(
 
 
 def hold(db: Connection, workspace_id: int, campaign_id: int, more_lists: Iterable[int] = ()) -> Row:
-    """The campaign as it is once it and all its lists are held until the transaction ends. NotFoundError.
-
-    `more_lists` are lists of the workspace that are about to be attached.
-    """
+    """The campaign as it is once it and all its lists are held until the transaction ends; `more_lists` are about to be attached. NotFoundError."""
     values = {"workspace_id": workspace_id, "id": campaign_id}
     if db.execute(sql("campaigns.hold_campaign"), values).fetchone() is None:
         raise NotFoundError("There is no such campaign.")
     attached = db.execute(sql("campaigns.list_ids"), {"id": campaign_id}).fetchall()
-    lists.hold_exclusive(db, [*(row["id"] for row in attached), *more_lists])
+    lists.hold_exclusive(db, workspace_id, [*(row["id"] for row in attached), *more_lists])
     return read(db, workspace_id, campaign_id)
 
 

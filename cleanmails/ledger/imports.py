@@ -98,7 +98,7 @@ def _stage(db: Connection, arrivals: Iterable[Arrival]) -> None:
 
 def _put_on_list(db: Connection, workspace_id: int, list_id: int) -> None:
     """Late, because it holds the list: whoever wants to start a campaign on it waits from here to the end."""
-    lists.hold_shared(db, list_id)
+    lists.hold_shared(db, workspace_id, list_id)
     if lists.read(db, workspace_id, list_id)["archived_at"] is not None:
         raise StateError("The list is archived; leads are added to lists in use.", code="list_archived")
     db.execute(sql("imports.put_on_list"), {"list_id": list_id})

@@ -46,7 +46,7 @@ def rename(db: Connection, workspace_id: int, list_id: int, name: str) -> Row:
 def archive(db: Connection, workspace_id: int, list_id: int) -> None:
     """Puts a list away; its leads stay, its name is free again. StateError (`list_in_use`) while a campaign that is not completed uses it."""
     read(db, workspace_id, list_id)
-    hold_exclusive(db, [list_id])
+    hold_exclusive(db, workspace_id, [list_id])
     using = db.execute(sql("lists.open_campaigns"), {"id": list_id}).fetchall()
     if using:
         names = ", ".join(row["name"] for row in using[:5])
@@ -54,21 +54,21 @@ def archive(db: Connection, workspace_id: int, list_id: int) -> None:
     db.execute(sql("lists.archive_list"), {"workspace_id": workspace_id, "id": list_id})
 
 
-def hold_shared(db: Connection, list_id: int) -> None:
-    """For whoever adds leads to a list, before the first read of who uses it; until the transaction ends."""
-    db.execute(sql("lists.hold_shared"), {"id": list_id})
+def hold_shared(db: Connection, workspace_id: int, list_id: int) -> None:
+    """For whoever adds leads to a list, before the first read of who uses it; until the transaction ends. Of an unknown list nothing is held."""
+    db.execute(sql("lists.hold_shared"), {"workspace_id": workspace_id, "id": list_id})
 
 
-def hold_exclusive(db: Connection, list_ids: Iterable[int]) -> None:
+def hold_exclusive(db: Connection, workspace_id: int, list_ids: Iterable[int]) -> None:
     """For whoever starts a campaign or changes its lists: all its lists, before the first read of who is on them; until the transaction ends."""
-    db.execute(sql("lists.hold_exclusive"), {"ids": list(list_ids)})
+    db.execute(sql("lists.hold_exclusive"), {"workspace_id": workspace_id, "ids": list(list_ids)})
 
 
 def remove_leads(db: Connection, workspace_id: int, list_id: int, lead_ids: Sequence[int]) -> int:
     """Takes leads off a list; returns how many were on it. Their walks end where no other list of the campaign has them. NotFoundError."""
     read(db, workspace_id, list_id)
     fellows = db.execute(sql("lists.fellows"), {"id": list_id}).fetchall()
-    hold_exclusive(db, [row["id"] for row in fellows])
+    hold_exclusive(db, workspace_id, [row["id"] for row in fellows])
     values = {"workspace_id": workspace_id, "id": list_id, "lead_ids": list(lead_ids)}
     removed = db.execute(sql("lists.remove_leads"), values).rowcount
     using = db.execute(sql("lists.open_campaigns"), {"id": list_id}).fetchall()

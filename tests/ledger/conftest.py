@@ -1,8 +1,5 @@
 """The ledger on a real Postgres: a pool as the processes have it, and a workspace written straight into the tables."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from cleanmails.ledger.db import Database
@@ -80,23 +77,6 @@ def house(database_url):
     made = Rows(database_url)
     yield made
     made.db.close()
-
-
-@pytest.fixture
-def together():
-    """Runs callables in threads that set off at the same moment; returns their results in order."""
-
-    def run(*bodies):
-        barrier = threading.Barrier(len(bodies))
-
-        def one(body):
-            barrier.wait(timeout=30)
-            return body()
-
-        with ThreadPoolExecutor(len(bodies)) as pool:
-            return [future.result(timeout=60) for future in [pool.submit(one, body) for body in bodies]]
-
-    return run
 
 
 @pytest.fixture

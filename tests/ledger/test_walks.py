@@ -149,7 +149,7 @@ def test_no_lead_falls_between_a_growing_list_and_a_starting_campaign(database, 
 
         def start(campaign=campaign, made=made):
             with database.transaction() as db:
-                lists.hold_exclusive(db, [made])
+                lists.hold_exclusive(db, house.workspace, [made])
                 db.execute(
                     "UPDATE campaigns SET status = 'running', started_at = now(), run = 1 WHERE id = %s", (campaign,)
                 )
