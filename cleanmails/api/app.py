@@ -19,6 +19,7 @@ from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.body import JsonBody
 from cleanmails.api.campaigns import Campaigns
 from cleanmails.api.domains import Domains
+from cleanmails.api.explain import Explain
 from cleanmails.api.gate import Gate
 from cleanmails.api.given import Enqueue
 from cleanmails.api.health import healthz
@@ -50,6 +51,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Leads,
     Suppressions,
     Campaigns,
+    Explain,
     Unsubscribe,
     Unknowns,
 )

@@ -6,10 +6,22 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from cleanmails.errors import NotFoundError
 from cleanmails.ledger.columns import columns
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
-from cleanmails.records import CampaignView, Ends, Planned, Schedule, SenderView, Skipped, Step, Waits, WalkView
+from cleanmails.records import (
+    CampaignView,
+    Ends,
+    Planned,
+    Schedule,
+    SenderView,
+    Skipped,
+    Step,
+    Waits,
+    WalkCounts,
+    WalkView,
+)
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -137,3 +149,25 @@ def complete(db: Connection, now: datetime) -> list[Row]:
     growing = {row["id"] for row in db.execute(sql("planning.growing"), {"ids": ids})}
     still = [id for id in ids if id not in growing]
     return db.execute(sql("planning.complete"), {"ids": still, "now": now}).fetchall()
+
+
+def walk(db: Connection, workspace_id: int, campaign_id: int, lead_id: int) -> WalkView:
+    """One walk as the planner sees it; NotFoundError if the lead is not in the campaign."""
+    values = {"workspace_id": workspace_id, "campaign_id": campaign_id, "lead_id": lead_id}
+    row = db.execute(sql("planning.walk"), values).fetchone()
+    if row is None:
+        raise NotFoundError("This lead is not in this campaign.")
+    return _view(WalkView, row)
+
+
+def oldest_due(db: Connection, campaign_id: int, now: datetime) -> list[int]:
+    """Leads of a campaign that are due, the oldest few of each lane: a sample, without locks."""
+    rows = db.execute(sql("planning.oldest_due"), {"campaign_id": campaign_id, "now": now})
+    return [row["lead_id"] for row in rows]
+
+
+def walk_counts(db: Connection, campaign_id: int, now: datetime) -> WalkCounts:
+    """How many walks of a campaign stand where."""
+    row = db.execute(sql("planning.walk_counts"), {"campaign_id": campaign_id, "now": now}).fetchone()
+    assert row is not None
+    return _view(WalkCounts, row | {"campaign_id": campaign_id})
