@@ -31,8 +31,8 @@ def main(argv: Sequence[str]) -> int:
     """`cleanmails web`: serves until it is told to stop."""
     argparse.ArgumentParser(prog="cleanmails web", description=__doc__).parse_args(argv)
     settings = configuration.load(os.environ)
-    log.configure(settings.log_format)
     servers = settings.servers()
+    log.configure(settings.log_format)
     with Database(servers.database_url, size=CONNECTIONS, name="cleanmails web") as database:
         serve(application(settings, database, _waker(servers.redis_url)), settings)
     return 0

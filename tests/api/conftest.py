@@ -16,15 +16,16 @@ from cleanmails.settings import load
 
 EMAIL = "owner@agency.example"
 PASSWORD = "correct horse battery"
+DEAR_HASHER = passwords._hasher
 
 
 @pytest.fixture(autouse=True, scope="session")
 def dear_hasher():
     """The hasher as it is configured; meanwhile real Argon2id with parameters that make no test wait."""
-    dear, passwords._hasher = passwords._hasher, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     passwords._nobodys_hash.cache_clear()
-    yield dear
-    passwords._hasher = dear
+    yield DEAR_HASHER
+    passwords._hasher = DEAR_HASHER
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +115,13 @@ def key_of(database, clock):
         return {"Authorization": f"Bearer {key}"}
 
     return make
+
+
+@pytest.fixture
+def lines(caplog):
+    """Calls for what was logged since: a list of the lines' fields."""
+    with caplog.at_level("INFO"):
+        yield lambda: [record.msg for record in caplog.records if isinstance(record.msg, dict)]
 
 
 class Acting:

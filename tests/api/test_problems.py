@@ -1,7 +1,6 @@
 """Refusals: one form for all of them, and nothing of the inside in them."""
 
 import pytest
-import structlog
 from litestar import get
 from litestar.testing import TestClient
 
@@ -88,19 +87,16 @@ def test_cursors_lead_through_the_whole_list_once(api):
     assert len(seen) == len(set(seen))
 
 
-def test_the_unexpected_tells_a_number_and_no_more(settings, database):
+def test_the_unexpected_tells_a_number_and_no_more(settings, database, lines):
     @get("/broken", sync_to_thread=True, public=True)
     def broken() -> None:
         raise RuntimeError("the inside")
 
-    with (
-        TestClient(create_app(settings, database, dashboard=[broken]), raise_server_exceptions=False) as client,
-        structlog.testing.capture_logs() as lines,
-    ):
+    with TestClient(create_app(settings, database, dashboard=[broken]), raise_server_exceptions=False) as client:
         answer = client.get("/broken")
     assert answer.status_code == 500
     assert "inside" not in answer.text
-    (failed,) = [line for line in lines if line["event"] == "request.failed"]
+    (failed,) = [line for line in lines() if line["event"] == "request.failed"]
     assert failed["incident"] == answer.json()["incident"]
     assert "inside" in str(failed["exc_info"])
 

@@ -4,7 +4,6 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import structlog
 
 from cleanmails.demo import certificates
 from cleanmails.demo.catcher import server as catcher
@@ -150,21 +149,20 @@ def test_an_address_is_a_sender_once(api, sender, new):
     assert api.post(PATH, json=new | {"address": "ANN@agency.example"}).status_code == 409
 
 
-def test_a_password_is_sealed_for_its_row_and_never_comes_out(api, new, database, settings):
-    with structlog.testing.capture_logs() as lines:
-        made = api.post(PATH, json=new | {"imap_host": "imap.agency.example", "imap_password": "inbox " + PASSWORD})
-        sender = made.json()
-        refused = api.post(PATH, json=new | {"address": "bob@agency.example", "smtp_password": PASSWORD + "!"})
-        api.post(f"{of(sender)}/test")
-        shown = [
-            made,
-            refused,
-            api.get(of(sender)),
-            api.get(PATH),
-            api.patch(of(sender), json={"smtp_password": PASSWORD}),
-        ]
+def test_a_password_is_sealed_for_its_row_and_never_comes_out(api, new, database, settings, lines):
+    made = api.post(PATH, json=new | {"imap_host": "imap.agency.example", "imap_password": "inbox " + PASSWORD})
+    sender = made.json()
+    refused = api.post(PATH, json=new | {"address": "bob@agency.example", "smtp_password": PASSWORD + "!"})
+    api.post(f"{of(sender)}/test")
+    shown = [
+        made,
+        refused,
+        api.get(of(sender)),
+        api.get(PATH),
+        api.patch(of(sender), json={"smtp_password": PASSWORD}),
+    ]
     assert not any(PASSWORD in answer.text for answer in shown)
-    assert PASSWORD not in repr(lines)
+    assert PASSWORD not in repr(lines())
     assert "password" not in sender
     with database.transaction() as db:
         row = db.execute("SELECT * FROM senders").fetchone()

@@ -28,14 +28,14 @@ def test_the_process_serves_until_it_is_told_to_stop(database_url, redis_url, po
         started = process.stdout.readline()
         assert "web.started" in started
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(retries=8), timeout=30
+            base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(retries=8), timeout=90
         ) as http:
             assert http.get("/healthz").json() == {"status": "ok"}
             assert http.get("/docs/api").status_code == 200
             assert "server" not in http.get("/healthz").headers
     finally:
         process.send_signal(signal.SIGTERM)
-        rest, _ = process.communicate(timeout=30)
+        rest, _ = process.communicate(timeout=90)
     assert process.returncode == 0
     assert "web.stopped" in rest
     assert rest.count("request.served") == 3
