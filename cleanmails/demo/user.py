@@ -1,11 +1,16 @@
 """A user of the API, and of the stand-ins for the world beside it: what the demonstration and the benchmarks act as."""
 
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from cleanmails.errors import CleanmailsError
+
+
+PATIENCE: Final = 30.0
+"""Seconds for a killed web process to come back."""
 
 
 class RefusedError(CleanmailsError):
@@ -33,8 +38,15 @@ class User:
         )
 
     def get(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - as above
-        """The answer to a GET, decoded."""
-        return _told(self.http.get(path, **options))
+        """The answer to a GET, decoded. A server that is just being started again is asked until it answers."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return _told(self.http.get(path, **options))
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     def pages(self, path: str, **parameters: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
         """Every entry of a list, page by page."""
