@@ -8,7 +8,6 @@ import httpx
 
 from cleanmails.errors import CleanmailsError
 
-
 PATIENCE: Final = 30.0
 """Seconds for a killed web process to come back."""
 
