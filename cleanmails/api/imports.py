@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, Final, Literal
+from typing import IO, Annotated, Any, Final, Literal
 
 import anyio.to_thread
 import msgspec
@@ -12,7 +12,7 @@ from litestar import Controller, Request, get, post
 from litestar.datastructures import UploadFile
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
 from cleanmails import log
@@ -120,7 +120,7 @@ class Imports(Controller):
         database: Given[Database],
         principal: Given[Principal],
         window: Given[Window],
-        list_id: FromQuery[int | None] = None,
+        list_id: Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)] = None,
     ) -> Page[Import]:
         """List the imports, oldest first, of one list or all."""
         with database.transaction() as db:

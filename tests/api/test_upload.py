@@ -145,6 +145,7 @@ def test_imports_are_listed(api, upload, prospects):
     assert [each["id"] for each in api.get(IMPORTS).json()["items"]] == made
     assert [each["id"] for each in api.get(IMPORTS, params={"list_id": prospects}).json()["items"]] == made
     assert api.get(IMPORTS, params={"list_id": prospects + 1}).json()["items"] == []
+    assert api.get(IMPORTS, params={"list_id": 10**30}).status_code == 400
 
 
 def test_an_import_of_another_workspace_is_not_there(api, stranger, upload):
