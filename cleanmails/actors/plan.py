@@ -35,7 +35,7 @@ BATCH = 200
 """Walks read for each campaign and sender in a round; the pipe of a sender holds no more."""
 
 ROUNDS = 10
-"""Rounds in a row while each of them finds work, before others get the planner's time."""
+"""Rounds in a row while each of them finds a batch; what comes in drops is gathered until the next one."""
 
 # What moves a walk's own time: it waits for its own sake, or for its provider, and must not stand before others.
 ASIDE = {"domain_limit_reached", "follow_up_delay_not_met", "retry_not_due", "start_delay_not_met"}
@@ -50,12 +50,12 @@ def tick(work: Work) -> None:
 
 
 def plan(work: Work) -> int:
-    """Plans until a round finds nothing more, a few rounds at most; how many mails were planned."""
+    """Plans while there is much to plan, a few rounds at most; how many mails were planned."""
     total = 0
     for _ in range(ROUNDS):
         planned = plan_round(work)
         total += planned
-        if not planned:
+        if planned < BATCH:
             break
     return total
 

@@ -35,6 +35,9 @@ SETTLE_WITHIN = 0.2
 PATIENCE = 3.0
 """Seconds a chunk may wait for providers' slots before what is left goes back to the queue."""
 
+SHORTEST_PAUSE = 0.01
+"""Seconds: looking for slots more often than this costs more than it gains."""
+
 FENCED = "fenced"
 """A mark's refusal when the delivery has moved on without us: nothing is ours to put back."""
 
@@ -129,6 +132,7 @@ class Chunk:
         self.back: list[tuple[Row, str]] = []
         self.halted = ""
         self.refused = ""
+        self.shut: dict[str, float] = {}
 
     def run(self) -> None:
         """All mails, until each is answered, put back to be planned again, or let go for the next chunk."""
@@ -198,14 +202,25 @@ class Chunk:
         return answer is None
 
     def _slot(self, row: Row) -> float:
-        """Takes the provider's slot; else the seconds until there is one. Without Redis nobody knows, and no mail may go."""
-        rate = providers.rate_of(row["provider"], self.work.settings.provider_rates)
+        """Takes the provider's slot; else the seconds until there is one. Without Redis nobody knows, and no mail may go.
+
+        A provider that had none is not asked again before its time: a chunk may hold a hundred mails for it.
+        """
+        provider = row["provider"]
+        wait = self.shut.get(provider, 0.0) - stopwatch()
+        if wait > 0:
+            return wait
+        rate = providers.rate_of(provider, self.work.settings.provider_rates)
         try:
-            slot = self.work.rate.take(row["provider"], rate)
+            slot = self.work.rate.take(provider, rate)
         except BusyError:
             self.halted = "limiter_unreachable"
             return PATIENCE
-        return 0.0 if slot.granted else max(slot.wait, 0.001)
+        if slot.granted:
+            return 0.0
+        wait = max(slot.wait, SHORTEST_PAUSE)
+        self.shut[provider] = stopwatch() + wait
+        return wait
 
     def _send(self, row: Row) -> None:
         session = self.hand.session(self.work, self.sender)
