@@ -69,6 +69,7 @@ def remove_leads(db: Connection, workspace_id: int, list_id: int, lead_ids: Sequ
     read(db, workspace_id, list_id)
     fellows = db.execute(sql("lists.fellows"), {"id": list_id}).fetchall()
     hold_exclusive(db, workspace_id, [row["id"] for row in fellows])
+    walks.hold(db, workspace_id, lead_ids)
     values = {"workspace_id": workspace_id, "id": list_id, "lead_ids": list(lead_ids)}
     removed = db.execute(sql("lists.remove_leads"), values).rowcount
     using = db.execute(sql("lists.open_campaigns"), {"id": list_id}).fetchall()

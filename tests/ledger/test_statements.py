@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,7 @@ PARAMETER = re.compile(r"%\((\w+)\)s")
 COMMENTS = re.compile(r"^--.*$", re.MULTILINE)
 
 
+@cache
 def uses() -> list[tuple[str, ast.Call]]:
     """Every call `sql(...)` of the source, with the file it stands in."""
     return [
