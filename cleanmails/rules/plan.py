@@ -7,6 +7,7 @@ campaign: the gates see it when they are asked for the next walk, so no room is 
 from collections import deque
 from datetime import UTC, datetime
 from operator import attrgetter
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -26,7 +27,15 @@ from cleanmails.rules import gates, rotation, waits
 from cleanmails.rules.content.seed import Seed, draw
 from cleanmails.rules.gates import Gate
 
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+READ_WITH_GAP: Final = 5
+"""A sender with a gap takes one mail a round; some more walks are read because each step that is skipped leaves its room to the next walk."""
+
+
+def reads(sender: SenderView) -> int:
+    """How many due walks, oldest first, are to be read for a usable sender and one of its campaigns."""
+    return READ_WITH_GAP if sender.max_gap else gates.PIPE_LIMIT
 
 
 def plan(snapshot: Snapshot) -> list[Decision]:
