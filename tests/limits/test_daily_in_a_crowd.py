@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
+from cleanmails import launcher
 from cleanmails.limits.connect import connect
 from cleanmails.limits.daily import Daily
 
@@ -22,9 +23,10 @@ class Crowd:
     def __init__(self, valkey, ledger):
         self.hear, speak = os.pipe()
         script = Path(__file__).with_name("reserving.py")
-        command = [sys.executable, script, valkey.url, ledger, SENDERS, LIMIT, DAY]
+        words = [sys.executable, script, valkey.url, ledger, SENDERS, LIMIT, DAY]
         self.processes = [
-            subprocess.Popen([str(word) for word in (*command, threads)], stdout=speak) for threads in (32, 16, 16)
+            subprocess.Popen(launcher.command([str(word) for word in (*words, threads)]), stdout=speak)
+            for threads in (32, 16, 16)
         ]
         os.close(speak)
 

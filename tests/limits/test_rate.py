@@ -13,7 +13,6 @@ from cleanmails.limits.rate import Rate, Slot, pace
 # --- the arithmetic of a pace -------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.floats(0.001, 10_000) | st.integers(1, 10_000).map(float))
 def test_mails_as_late_as_a_pace_allows_never_make_a_second_hold_more_than_the_rate_plus_one(rate):
     to_keep = pace(rate)
@@ -22,7 +21,6 @@ def test_mails_as_late_as_a_pace_allows_never_make_a_second_hold_more_than_the_r
     assert in_a_second <= rate + 1
 
 
-@settings(deadline=None)
 @given(st.floats(0.001, 10_000))
 def test_every_pace_uses_95_percent_of_the_rate_and_allows_some_lateness_and_no_two_mails_at_once(rate):
     to_keep = pace(rate)
@@ -94,7 +92,7 @@ FLUSH = st.just(("flush", 0))
 EVENTS = st.lists(FORWARD | FORWARD | BACK | FLUSH, min_size=8, max_size=25)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(slack=st.sampled_from([0, 0.1, 0.5, 1, 2.2]), events=EVENTS)
 def test_the_script_does_what_a_leaky_bucket_does(session_valkey, slack, events):
     clocked, tolerance = fresh(session_valkey), int(INTERVAL * slack)
@@ -107,7 +105,7 @@ def test_the_script_does_what_a_leaky_bucket_does(session_valkey, slack, events)
         assert clocked.wait(now, INTERVAL, tolerance) == bucket.wait(now)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(slack=st.sampled_from([0, 0.1, 0.5]), events=EVENTS)
 def test_neither_a_flush_nor_a_clock_set_back_brings_slots_closer_together_or_keeps_anybody_long(
     session_valkey, slack, events
