@@ -40,7 +40,7 @@ STATUSES: Final[Mapping[type[CleanmailsError], HTTPStatus]] = {
     BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-_PLAIN_CODES: Final[Mapping[int, str]] = {
+PLAIN_CODES: Final[Mapping[int, str]] = {
     400: "invalid",
     404: "not_found",
     405: "method_not_allowed",
@@ -84,7 +84,7 @@ def from_http(error: HTTPException) -> Problem:
     """What Litestar refused by itself: no route, no such method, a body that is too large, a parameter of the wrong type."""
     faults = [_parameter_fault(each) for each in error.extra] if isinstance(error.extra, list) else []
     detail = "The request has faults; nothing was changed." if faults else _plain_detail(error)
-    code = _PLAIN_CODES.get(error.status_code, "refused")
+    code = PLAIN_CODES.get(error.status_code, "refused")
     return _problem(HTTPStatus(error.status_code), code, detail, faults=faults)
 
 

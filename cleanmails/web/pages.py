@@ -10,6 +10,7 @@ from litestar.response import Redirect
 
 from cleanmails.api import passwords, reference
 from cleanmails.api.auth import Principal
+from cleanmails.api.codes import CODES
 from cleanmails.api.gate import Gate
 from cleanmails.api.given import Given
 from cleanmails.api.session import Credentials, no_cookie, session_cookie, sign_in, sign_out
@@ -113,7 +114,7 @@ class Pages(Controller):
         state = request.app.state
         if "manual" not in state:
             state["manual"] = manual(reference.document(request.app))
-        return render("reference.html", manual=state["manual"], server=settings.public_url)
+        return render("reference.html", manual=state["manual"], codes=CODES, server=settings.public_url)
 
 
 def _context(db: Connection, principal: Principal) -> Row:

@@ -1,5 +1,8 @@
 """Refusals: one form for all of them, and nothing of the inside in them."""
 
+import ast
+from pathlib import Path
+
 import pytest
 from litestar import get
 from litestar.testing import TestClient
@@ -7,6 +10,7 @@ from litestar.testing import TestClient
 from cleanmails import errors
 from cleanmails.api import problems
 from cleanmails.api.app import create_app
+from cleanmails.api.codes import CODES
 
 # Errors that never reach a handler: they are turned into a value, or stop the start.
 INTERNAL = {errors.CleanmailsError, errors.MissingFieldError, errors.SettingsError, errors.UnreachableError}
@@ -113,6 +117,26 @@ def test_every_error_that_crosses_a_room_has_a_status():
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.CleanmailsError)
     }
     assert known - INTERNAL == set(problems.STATUSES)
+
+
+def codes_raised():
+    """Every `SomeError(..., code="...")` of the source, but for errors that never reach a handler."""
+    for path in Path(errors.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                kind = getattr(errors, node.func.id, None)
+                if kind in problems.STATUSES:
+                    yield from (
+                        each.value.value
+                        for each in node.keywords
+                        if each.arg == "code" and isinstance(each.value, ast.Constant)
+                    )
+
+
+def test_every_code_is_explained_and_none_is_made_up():
+    of_classes = {kind.code for kind in problems.STATUSES}
+    of_the_frame = {problems.TOO_MANY, "internal", "refused", *problems.PLAIN_CODES.values()}
+    assert set(codes_raised()) | of_classes | of_the_frame == set(CODES)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/v1/auth/me"])
