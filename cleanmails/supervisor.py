@@ -90,6 +90,7 @@ class Supervisor:
     def run(self) -> None:
         """Restart what dies until SIGINT, SIGTERM or SIGHUP; then stop everything. A second signal ends the patience."""
         with self._listening():
+            _logger.info("supervisor.running", processes=len(self.pids()))
             while not self._asked.wait(_LOOK):
                 for child in self._children():
                     child.tend(time.monotonic())

@@ -22,16 +22,16 @@ patience, *lines = sys.argv[1:]
 with Supervisor(patience=float(patience)) as supervisor:
     for number, line in enumerate(lines):
         supervisor.start(Process(name=f"p{number}", argv=("sh", "-c", line)), ready=lambda: True)
-    print("{}", flush=True)
     supervisor.run()
 """
 
-# Each says `{}` when it is ready to be asked to end.
-STUBBORN = "trap '' TERM; echo '{}'; exec sleep 1000"
+# Each says so when it is ready to be asked to end.
+READY = 'echo \'{"event": "ready"}\''
+STUBBORN = f"trap '' TERM; {READY}; exec sleep 1000"
 DRAINING = """
 import signal
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-print("{}", flush=True)
+print('{"event": "ready"}', flush=True)
 signal.sigwait([signal.SIGTERM])
 print('{"event": "drained"}', flush=True)
 """
@@ -47,17 +47,26 @@ def supervised(*lines: str, patience: float = 30.0) -> Iterator["Watched"]:
 
 
 class Watched:
-    """A running supervisor; `next` reads its log up to the next event of a name."""
+    """A running supervisor; `next` reads its log up to the next event of a name, `see` until all of some have come, in whatever order."""
 
     def __init__(self, process: subprocess.Popen):
         self.process = process
 
-    def next(self, name: str | None = None) -> dict:
+    def next(self, name: str) -> dict:
         for line in self.process.stdout:
             event = json.loads(line)
             if event.get("event") == name:
                 return event
         raise AssertionError(f"the log ended without {name}")
+
+    def see(self, *names: str) -> None:
+        waited = list(names)
+        for line in self.process.stdout:
+            if (event := json.loads(line).get("event")) in waited:
+                waited.remove(event)
+            if not waited:
+                return
+        raise AssertionError(f"the log ended without {waited}")
 
     def rest(self) -> list[dict]:
         """All that is still written. It ends when nobody holds the pipe any more: neither the supervisor nor a child."""
@@ -67,7 +76,7 @@ class Watched:
 def test_what_dies_is_started_again():
     with supervised("exec sleep 1000") as watched:
         pid = watched.next("process.started")["pid"]
-        watched.next()
+        watched.next("supervisor.running")
         os.kill(pid, signal.SIGKILL)
         died = watched.next("process.died")
         assert (died["process"], died["how"], died["level"]) == ("p0", "SIGKILL", "warning")
@@ -86,8 +95,7 @@ def test_what_dies_at_once_is_started_less_and_less_often():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_lets_every_child_drain(number):
     with supervised(f"exec {sys.executable} -c {shlex.quote(DRAINING)}") as watched:
-        watched.next()
-        watched.next()
+        watched.see("ready", "supervisor.running")
         watched.process.send_signal(number)
         events = [event["event"] for event in watched.rest()]
         assert events.count("drained") == 1
@@ -97,8 +105,7 @@ def test_a_signal_lets_every_child_drain(number):
 
 def test_what_does_not_end_is_killed_and_named():
     with supervised(STUBBORN, patience=0.1) as watched:
-        watched.next()
-        watched.next()
+        watched.see("ready", "supervisor.running")
         watched.process.send_signal(signal.SIGTERM)
         killed = watched.next("process.killed")
         assert (killed["process"], killed["level"]) == ("p0", "error")
@@ -109,8 +116,7 @@ def test_what_does_not_end_is_killed_and_named():
 
 def test_a_second_signal_ends_the_patience():
     with supervised(STUBBORN, patience=1000) as watched:
-        watched.next()
-        watched.next()
+        watched.see("ready", "supervisor.running")
         watched.process.send_signal(signal.SIGINT)
         watched.next("supervisor.stopping")
         watched.process.send_signal(signal.SIGINT)
@@ -119,15 +125,14 @@ def test_a_second_signal_ends_the_patience():
 
 def test_what_started_last_is_stopped_first():
     with supervised("exec sleep 1000", "exec sleep 1000") as watched:
-        watched.next()
+        watched.next("supervisor.running")
         watched.process.send_signal(signal.SIGTERM)
         assert [watched.next("process.stopped")["process"] for _ in range(2)] == ["p1", "p0"]
 
 
 def test_a_killed_supervisor_takes_its_children_along():
-    with supervised("echo '{}'; exec sleep 1000", "echo '{}'; exec sleep 1000") as watched:
-        for _ in range(3):
-            watched.next()
+    with supervised(f"{READY}; exec sleep 1000", f"{READY}; exec sleep 1000") as watched:
+        watched.see("ready", "ready", "supervisor.running")
         watched.process.kill()
         watched.rest()
 
