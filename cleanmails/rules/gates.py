@@ -18,13 +18,14 @@ from cleanmails.records import (
     DomainStatus,
     OnSenderLoss,
     ProviderView,
+    Schedule,
     SenderStatus,
     SenderView,
     Step,
     WalkState,
     WalkView,
 )
-from cleanmails.rules import lifecycle, triggers, waits
+from cleanmails.rules import lifecycle, triggers, waits, zones
 from cleanmails.rules import schedule as windows
 
 ROUND_SECONDS: Final = 10
@@ -134,7 +135,7 @@ def status(campaign: CampaignView, _now: datetime) -> Gate:
     """Running, not a draft, paused or completed."""
     if campaign.status is CampaignStatus.RUNNING:
         return Gate("status", None, "running")
-    return Gate("status", f"campaign_{campaign.status}", campaign.pause_reason or campaign.status.value)
+    return Gate("status", f"campaign_{campaign.status}", campaign.pause_reason or "a person paused it.")
 
 
 def launch(campaign: CampaignView, now: datetime) -> Gate:
@@ -145,9 +146,13 @@ def launch(campaign: CampaignView, now: datetime) -> Gate:
 
 def window(campaign: CampaignView, now: datetime) -> Gate:
     """Inside the sending window."""
-    if campaign.schedule is None or _is_open(campaign.schedule, _minute(now)):
-        return Gate("schedule", None, None, campaign.timezone)
-    return Gate("schedule", "out_of_schedule", None, campaign.timezone, windows.next_open(campaign.schedule, now))
+    schedule = campaign.schedule
+    if schedule is None:
+        return Gate("schedule", None, None, "always")
+    if _is_open(schedule, _minute(now)):
+        return Gate("schedule", None, None, _spelled(schedule))
+    shown = f"{zones.reading(now, schedule.timezone):%a %H:%M}"
+    return Gate("schedule", "out_of_schedule", shown, _spelled(schedule), windows.next_open(schedule, now))
 
 
 def closes_at(campaign: CampaignView, now: datetime) -> datetime | None:
@@ -162,6 +167,16 @@ _closes_at = lru_cache(maxsize=1024)(windows.closes_at)
 
 def _minute(now: datetime) -> datetime:
     return now.replace(second=0, microsecond=0)
+
+
+@lru_cache(maxsize=1024)
+def _spelled(schedule: Schedule) -> str:
+    """A window for people: `Mon Tue Wed 09:00-17:00 Europe/Berlin`, the week beginning with Sunday."""
+    days = " ".join(
+        name for day, name in enumerate(("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")) if day in schedule.days
+    )
+    start, end = (f"{minutes // 60:02}:{minutes % 60:02}" for minutes in (schedule.start, schedule.end))
+    return f"{days} {start}-{end} {schedule.timezone}"
 
 
 CAMPAIGN_GATES: Final[tuple[Callable[[CampaignView, datetime], Gate], ...]] = (bounces, status, launch, window)

@@ -6,8 +6,8 @@ each of them the walks are gathered as the ledger would gather them, `plan` deci
 """
 
 from bisect import bisect_right
-from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from math import ceil
@@ -29,6 +29,7 @@ from cleanmails.records import (
 )
 from cleanmails.rules import gates, health, rotation
 from cleanmails.rules.content.seed import Seed, draw
+from cleanmails.rules.line import Line, due
 from cleanmails.rules.plan import plan, reads
 
 ROUND: Final = timedelta(seconds=5)
@@ -58,50 +59,6 @@ class Mail(msgspec.Struct, frozen=True, gc=False):
 
     planned: Planned
     is_new: bool
-
-
-class Line:
-    """Walks in the order in which they fall due. Nearly all of them arrive in that order; the few that do not wait beside the line."""
-
-    def __init__(self) -> None:
-        self.line: deque[WalkView] = deque()
-        self.beside: list[tuple[datetime, int, WalkView]] = []
-
-    def push(self, walk: WalkView) -> None:
-        """Put a walk where its `due_at` belongs."""
-        if not self.line or due(walk) >= due(self.line[-1]):
-            self.line.append(walk)
-        else:
-            heappush(self.beside, (due(walk), walk.lead_id, walk))
-
-    def head(self) -> WalkView | None:
-        """Who is due first."""
-        if self.beside and (not self.line or self.beside[0][0] < due(self.line[0])):
-            return self.beside[0][2]
-        return self.line[0] if self.line else None
-
-    def take(self, now: datetime) -> WalkView | None:
-        """Take who is due first out of the line, if anybody is due."""
-        walk = self.head()
-        if walk is None or due(walk) > now:
-            return None
-        if self.line and walk is self.line[0]:
-            return self.line.popleft()
-        return heappop(self.beside)[2]
-
-    def put_back(self, walk: WalkView) -> None:
-        """Put a walk that was taken, and is still due, at the front."""
-        self.line.appendleft(walk)
-
-    def __iter__(self) -> Iterator[WalkView]:
-        yield from self.line
-        yield from (walk for _, _, walk in self.beside)
-
-
-def due(walk: WalkView) -> datetime:
-    """When a walk in a line is due."""
-    assert walk.due_at is not None
-    return walk.due_at
 
 
 class World:

@@ -45,7 +45,7 @@ def test_the_first_shut_gate_is_the_reason_and_the_last_opening_is_the_time():
 def test_a_gate_that_only_a_person_opens_leaves_the_time_open():
     told = explain(snapshot(campaigns=[campaign(status=CampaignStatus.PAUSED)]), walk())
     assert told.next_mail_at is None
-    assert told.sentence == "The campaign is paused (paused). No time of a next mail is known."
+    assert told.sentence == "The campaign is paused: a person paused it. No time of a next mail is known."
 
 
 def test_the_wait_after_a_skipped_step_is_part_of_the_time():
