@@ -6,11 +6,15 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from cleanmails import log, settings
 from cleanmails.actors.work import Lease, Progress, Work
+
+if TYPE_CHECKING:
+    from dramatiq.middleware import Middleware
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -50,7 +54,13 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def run(configured: settings.Settings, kind: str, stop: threading.Event, progress: Progress | None = None) -> None:
+def run(
+    configured: settings.Settings,
+    kind: str,
+    stop: threading.Event,
+    progress: Progress | None = None,
+    middleware: Sequence["Middleware"] = (),
+) -> None:
     """A worker of a group, in the calling thread until `stop` is set. `progress` is told the named points of each mail's way."""
     group = GROUPS[kind]
     threads = group.threads or configured.send_threads
@@ -68,7 +78,7 @@ def run(configured: settings.Settings, kind: str, stop: threading.Event, progres
     from cleanmails.vault import Vault
 
     servers = configured.servers()
-    broker = make_broker(servers.redis_url)
+    broker = make_broker(servers.redis_url, middleware=middleware)
     redis = connect(servers.redis_url)
     with (
         Database(servers.database_url, size=threads + 4, name=f"cleanmails {kind}", checked=False) as database,

@@ -18,6 +18,7 @@ import msgspec
 from cleanmails import embedded
 from cleanmails.api.owner import first_owner
 from cleanmails.demo import certificates
+from cleanmails.demo.catcher.store import KEPT
 from cleanmails.demo.user import User, answers
 from cleanmails.embedded.folder import hold
 from cleanmails.errors import CleanmailsError
@@ -73,22 +74,27 @@ class Stage:
         http = httpx.Client(base_url=f"http://127.0.0.1:{ports.web}", timeout=30)
         self.user = User(http, f"http://127.0.0.1:{ports.http}", ports.smtp)
 
-    def start_catcher(self) -> None:
-        """The stand-in for the world: mail server, DNS and their control page."""
+    def start_catcher(self, *, kept: int = KEPT) -> None:
+        """The stand-in for the world: mail server, DNS and their control page. `kept`: how many mails it keeps."""
         ports = self.ports
-        places = (f"--smtp-port={ports.smtp}", f"--http-port={ports.http}", f"--dns-port={ports.dns}")
+        places = (f"--smtp-port={ports.smtp}", f"--http-port={ports.http}", f"--dns-port={ports.dns}", f"--kept={kept}")
         process = self._process("catcher", "-m", "cleanmails.demo.catcher", f"--folder={self.folder}", *places)
         self.supervisor.start(process, ready=lambda: answers(self.user.catcher, "/api/mails"))
 
-    def start_processes(self, workers: Sequence[str] = WORKERS) -> None:
-        """Web, scheduler and the workers. A group that stands twice in `workers` gets two processes."""
+    def start_processes(
+        self,
+        workers: Sequence[str] = WORKERS,
+        *,
+        worker: Sequence[str] = ("cleanmails.cli", "worker"),
+        schedulers: int = 1,
+    ) -> None:
+        """Web, scheduler and the workers. A group that stands twice in `workers` gets two processes; `worker` is the module that they run."""
         web = self._process("web", "-m", "cleanmails.cli", "web")
         self.supervisor.start(web, ready=lambda: answers(self.user.http, "/healthz"))
         names = [f"{group}.{workers[:place].count(group) + 1}" for place, group in enumerate(workers)]
-        groups = [self._process(name, "-m", "cleanmails.cli", "worker", name.partition(".")[0]) for name in names]
-        self.supervisor.start(
-            self._process("scheduler", "-m", "cleanmails.cli", "scheduler"), *groups, ready=lambda: True
-        )
+        groups = [self._process(name, "-m", *worker, name.partition(".")[0]) for name in names]
+        clocks = [self._process(f"scheduler.{n + 1}", "-m", "cleanmails.cli", "scheduler") for n in range(schedulers)]
+        self.supervisor.start(*clocks, *groups, ready=lambda: True)
 
     def _process(self, name: str, *line: str) -> Process:
         return Process(
