@@ -43,7 +43,7 @@ SELECT private_sealed FROM dkim_keys WHERE id = %(id)s::bigint;
 -- name: write_rendered
 -- Bytes, hash and Message-ID, at once; the Message-ID stays what it was if the delivery was rendered before.
 WITH made AS (
-    SELECT * FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(raws)s::bytea[], %(hashes)s::bytea[], %(message_ids)s::text[], %(dates)s::timestamptz[],
+    SELECT * FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(raws)b::bytea[], %(hashes)b::bytea[], %(message_ids)s::text[], %(dates)s::timestamptz[],
                          %(subjects)s::text[], %(indexes)s::smallint[], %(starts)s::boolean[])
              AS t (id, token, raw, hash, message_id, mail_date, subject, subject_index, starts_thread)
 ), written AS (
@@ -109,6 +109,11 @@ DELETE FROM mails m USING stranded WHERE m.delivery_id = stranded.id;
 UPDATE deliveries SET worker_id = NULL, queued_at = clock_timestamp()
 WHERE id = ANY (%(ids)s::bigint[]) AND worker_id = %(worker_id)s::bigint AND state IN ('planned', 'rendered', 'sending');
 
+-- name: release_sender
+-- The same for the mails of one sender, of whom a process sends one chunk at a time.
+UPDATE deliveries SET worker_id = NULL, queued_at = clock_timestamp()
+WHERE sender_id = %(sender_id)s::bigint AND worker_id = %(worker_id)s::bigint AND state IN ('rendered', 'sending');
+
 -- name: let_go
 -- A worker that cannot send these now (a provider's rate) gives them back to the queue untouched.
 UPDATE deliveries d SET worker_id = NULL, token = NULL, queued_at = %(now)s::timestamptz
@@ -116,11 +121,11 @@ FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS t (id, token)
 WHERE d.id = t.id AND d.token = t.token AND d.state = 'rendered';
 
 -- name: take_rendered
--- A send worker takes a chunk of one sender's mails, and learns in the same read what may stand against each of them.
+-- A send worker takes what is ready of one sender, the oldest first, and learns in the same read what may stand against each mail.
 WITH mine AS MATERIALIZED (
     SELECT id FROM deliveries
-    WHERE id = ANY (%(ids)s::bigint[]) AND state = 'rendered' AND worker_id IS NULL AND sender_id = %(sender_id)s::bigint
-    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    WHERE sender_id = %(sender_id)s::bigint AND state = 'rendered' AND worker_id IS NULL
+    ORDER BY id LIMIT %(limit)s::integer FOR NO KEY UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE deliveries d SET token = nextval('fences'), worker_id = %(worker_id)s::bigint
     FROM mine WHERE d.id = mine.id
@@ -147,46 +152,10 @@ SELECT s.id, s.workspace_id, s.address, s.smtp_host, s.smtp_port, s.smtp_securit
 FROM senders s LEFT JOIN domains d ON d.id = s.domain_id
 WHERE s.id = %(id)s::bigint;
 
--- name: hold_stops
--- The shared form of what a pause, a sender's pause and an opt-out of a whole domain take exclusively. It stands in a statement of its own, before the mark:
--- a statement's view of the data is older than the locks it waits for, so the mark that follows sees what they committed.
-SELECT pg_advisory_xact_lock_shared(1, %(campaign_id)s::integer), pg_advisory_xact_lock_shared(2, %(sender_id)s::integer);
-
 -- name: mark_sending
--- The last word before the final dot: the claim is committed, or there is no mail. All that can stop a mail is read here, under locks that whoever stops it
--- takes too: the walk's row (reply, bounce, unsubscribe, suppression), the campaign, the sender, his daily limit. One row back: the dot may be written.
-WITH walk AS MATERIALIZED (
-    SELECT cl.campaign_id, cl.lead_id FROM campaign_leads cl
-    WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = %(lead_id)s::bigint AND cl.state = 'in_flight'
-    FOR NO KEY UPDATE
-), mine AS MATERIALIZED (
-    SELECT d.id, d.workspace_id FROM walk JOIN deliveries d ON d.campaign_id = walk.campaign_id AND d.lead_id = walk.lead_id
-    WHERE d.id = %(id)s::bigint AND d.token = %(token)s::bigint AND d.state = 'rendered'
-      AND (d.not_after IS NULL OR d.not_after > clock_timestamp())
-    FOR NO KEY UPDATE OF d
-), allowed AS MATERIALIZED (
-    SELECT mine.id, s.daily_limit
-    FROM mine
-    JOIN campaigns c ON c.id = %(campaign_id)s::bigint AND c.status = 'running'
-    JOIN leads l ON l.id = %(lead_id)s::bigint AND l.status = 'active' AND l.validation <> 'invalid'
-    JOIN senders s ON s.id = %(sender_id)s::bigint AND s.status = 'ready' AND s.deleted_at IS NULL
-         AND (s.cooldown_until IS NULL OR s.cooldown_until <= clock_timestamp())
-         AND (s.free_at IS NULL OR s.free_at <= clock_timestamp())
-    JOIN workers k ON k.id = %(worker_id)s::bigint AND k.seen_at > clock_timestamp() - %(lease)s::float8 * interval '1 second'
-    WHERE NOT EXISTS (SELECT FROM suppressions x WHERE x.workspace_id = l.workspace_id AND x.kind = 'address' AND x.value = l.email)
-      AND NOT EXISTS (SELECT FROM suppressions x WHERE x.workspace_id = l.workspace_id AND x.kind = 'domain' AND x.value = l.domain)
-), spaced AS (
-    UPDATE senders SET free_at = clock_timestamp() + %(gap)s::float8 * interval '1 second'
-    FROM allowed WHERE senders.id = %(sender_id)s::bigint AND %(gap)s::float8 > 0
-), counted AS (
-    INSERT INTO sender_days AS u (sender_id, day, used)
-    SELECT %(sender_id)s::bigint, (clock_timestamp() AT TIME ZONE 'UTC')::date, 1 FROM allowed WHERE daily_limit > 0
-    ON CONFLICT (sender_id, day) DO UPDATE SET used = u.used + 1 WHERE u.used < (SELECT daily_limit FROM allowed)
-    RETURNING u.used
-)
-UPDATE deliveries d SET state = 'sending', sending_at = clock_timestamp()
-FROM allowed, counted WHERE d.id = allowed.id
-RETURNING d.id;
+-- The last word before the final dot (`sql/functions/mark_sending.sql`): true once the claim is committed. In autocommit: one round trip does it all.
+SELECT mark_sending(%(id)s::bigint, %(token)s::bigint, %(campaign_id)s::bigint, %(lead_id)s::bigint, %(sender_id)s::bigint, %(worker_id)s::bigint,
+                    %(gap)s::float8, %(lease)s::float8) AS marked;
 
 -- name: why_not
 -- After a mark that was refused: what stands against the mail now.

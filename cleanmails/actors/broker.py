@@ -4,12 +4,12 @@
 |---|---|---|
 | `plan` | `tick()`, `plan()` | the `plan` workers |
 | `render` | `render(ids)` | the `render` workers |
-| `send` | `send(sender_id, ids)` | the `send` workers |
+| `send` | `send(sender_id)`: it has mails that are ready | the `send` workers |
 | `upkeep` | `upkeep()` | the `upkeep` workers |
 | `resolve` | `resolve(names)` | the `upkeep` workers |
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
@@ -57,11 +57,10 @@ class Queues:
         for start in range(0, len(ids), CHUNK):
             self._put("render", "render", list(ids[start : start + CHUNK]))
 
-    def send(self, by_sender: Mapping[int, Sequence[int]], *, delay_ms: int | None = None) -> None:
-        """Rendered deliveries by sender, to be sent."""
-        for sender_id, ids in by_sender.items():
-            for start in range(0, len(ids), CHUNK):
-                self._put("send", "send", sender_id, list(ids[start : start + CHUNK]), delay_ms=delay_ms)
+    def send(self, sender_ids: Iterable[int], *, delay_ms: int | None = None) -> None:
+        """Senders with mails that are ready."""
+        for sender_id in sorted(set(sender_ids)):
+            self._put("send", "send", sender_id, delay_ms=delay_ms)
 
     def resolve(self, names: Sequence[str]) -> None:
         """Domains whose provider nobody knows yet."""

@@ -16,12 +16,12 @@ logger = log.get(__name__)
 
 def declare(broker: dramatiq.Broker, work: Work, queues: Sequence[str]) -> Callable[[], None]:
     """Declares the actors of these queues on the broker. Returns what closes the connections that its threads keep, once they have stopped."""
-    hands = Hands(work)
+    hands, turns = Hands(work), send.Turns()
     bodies: list[tuple[str, str, Callable[..., object], int | None]] = [
         ("plan", "tick", lambda: plan.tick(work), TICK_AGE_MS),
         ("plan", "plan", lambda: plan.plan(work), None),
         ("render", "render", lambda ids: render.render(work, ids), None),
-        ("send", "send", lambda sender_id, ids: send.send(work, hands.mine(), sender_id, ids), None),
+        ("send", "send", lambda sender_id: send.send(work, hands.mine(), turns, sender_id), None),
         ("upkeep", "upkeep", lambda: upkeep.upkeep(work), TICK_AGE_MS),
         ("resolve", "resolve", lambda names: resolve.resolve(work, names), None),
     ]

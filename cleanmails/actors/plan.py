@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -33,6 +34,9 @@ ROUND_SECONDS = 5
 
 BATCH = 200
 """Walks read for each campaign and sender in a round; the pipe of a sender holds no more."""
+
+FRESH = 1_000
+"""First mails read for a campaign in a round, where a sender without a gap may take many of them."""
 
 ROUNDS = 10
 """Rounds in a row while each of them finds a batch; what comes in drops is gathered until the next one."""
@@ -79,8 +83,10 @@ def plan_round(work: Work) -> int:
             work.daily.release(reserved.counts, now.astimezone(UTC).date(), reserved.epoch)
             raise
     work.queues.resolve(sorted({walk.domain for walk in strangers}))
-    work.queues.render([delivery.id for delivery in written if delivery.state == "planned"])
-    work.queues.send(_by_sender(delivery for delivery in written if delivery.state == "rendered"))
+    # By sender, so that a chunk that was rendered goes on in few messages.
+    by_sender = sorted(written, key=attrgetter("sender_id", "id"))
+    work.queues.render([delivery.id for delivery in by_sender if delivery.state == "planned"])
+    work.queues.send(delivery.sender_id for delivery in written if delivery.state == "rendered")
     if decisions:
         logger.info("plan.decided", **_counts(decisions), mails=len(written), ms=round(1000 * (stopwatch() - begun), 1))
     return len(written)
@@ -140,11 +146,15 @@ def _due(
 ) -> list[WalkView]:
     """Follow-ups of the senders that may send, and first mails where at least one of them may."""
     free = {id for id, sender in senders.items() if gates.shut_sender(sender, now) is None}
-    many = [(c.id, s) for c in campaigns.values() for s in sorted(c.sender_ids & free) if not senders[s].max_gap]
-    few = [(c.id, s) for c in campaigns.values() for s in sorted(c.sender_ids & free) if senders[s].max_gap]
-    fresh = [(c.id, 0) for c in campaigns.values() if c.sender_ids & free]
     # A sender with a gap takes one mail a round; some more are read because a skipped step costs a walk without a mail.
-    return [*planning.due_walks(db, now, many + fresh, BATCH), *planning.due_walks(db, now, few, 5)]
+    gapless = {id for id in free if not senders[id].max_gap}
+    lanes: dict[int, list[tuple[int, int]]] = {5: [], BATCH: [], FRESH: []}
+    for campaign in campaigns.values():
+        for sender_id in sorted(campaign.sender_ids & free):
+            lanes[BATCH if sender_id in gapless else 5].append((campaign.id, sender_id))
+        if campaign.sender_ids & free:
+            lanes[FRESH if campaign.sender_ids & gapless else BATCH].append((campaign.id, 0))
+    return [walk for limit, pairs in lanes.items() for walk in planning.due_walks(db, now, pairs, limit)]
 
 
 def _reserve(
@@ -186,13 +196,6 @@ def _act(
     if ends := [d for d in decisions if isinstance(d, Ends)]:
         planning.write_ends(db, now, ends)
     return written
-
-
-def _by_sender(written: Iterable[planning.Written]) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for delivery in written:
-        found.setdefault(delivery.sender_id, []).append(delivery.id)
-    return found
 
 
 def _counts(decisions: Iterable[Decision]) -> dict[str, int]:

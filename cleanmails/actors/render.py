@@ -36,7 +36,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
 
 def render(work: Work, ids: Sequence[int]) -> None:
     """Makes the mails of a chunk and hands them to the senders' queues. What cannot be made is held, with the reason, and its walk waits for a person."""
-    with work.finishing(ids):
+    with work.finishing(lambda db: deliveries.release(db, ids, work.worker_id)):
         _render(work, ids)
 
 

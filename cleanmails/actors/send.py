@@ -7,7 +7,6 @@ Answers are settled in batches. What cannot go now goes back to where it came fr
 import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cleanmails import log
@@ -26,11 +25,17 @@ from cleanmails.rules import content, providers, rotation
 
 logger = log.get(__name__)
 
+CHUNK = 100
+"""Mails a chunk: enough that a settling is worth its price, few enough that a sender with many does not keep a thread from the others."""
+
 SETTLE_AFTER = 50
 """Answers in hand that are settled in one transaction; the journal holds them until then."""
 
-SETTLE_WITHIN = 0.2
-"""Seconds an answer may be in hand, and the longest wait that is taken with answers in hand."""
+SETTLE_WITHIN = 1.0
+"""Seconds an answer may be in hand. A transaction costs the same for one answer as for fifty, so haste here is dear."""
+
+IDLE = 0.2
+"""Seconds: the longest wait for a slot that is taken with answers in hand."""
 
 PATIENCE = 3.0
 """Seconds a chunk may wait for providers' slots before what is left goes back to the queue."""
@@ -53,13 +58,14 @@ KEPT_SESSIONS = 8
 
 
 class Hand:
-    """What a thread of a send worker keeps from chunk to chunk: its journal and its open connections."""
+    """What a thread of a send worker keeps from chunk to chunk: its journal, its connection to the ledger for marks, and those to mail servers."""
 
     def __init__(self, work: Work) -> None:
         self._name = f"{work.worker_id}-{threading.get_native_id()}"
         self._numbers = itertools.count()
         self._folder = work.journals
         self.journal = self._new_journal()
+        self.ledger = work.database.own()
         self._sessions: OrderedDict[int, tuple[Endpoint, Session]] = OrderedDict()
 
     def _new_journal(self) -> Journal:
@@ -84,7 +90,8 @@ class Hand:
         return session
 
     def close(self) -> None:
-        """Takes leave of every server."""
+        """Takes leave of every server, the ledger's too."""
+        self.ledger.close()
         while self._sessions:
             self._sessions.popitem()[1][1].close()
 
@@ -109,15 +116,52 @@ def endpoint_of(work: Work, sender: Row) -> Endpoint:
     )
 
 
-def send(work: Work, hand: Hand, sender_id: int, ids: Sequence[int]) -> None:
-    """Sends those of `ids` that are rendered, free and this sender's. A message that comes twice finds nothing left to do."""
-    with work.finishing(ids):
-        with work.database.transaction() as db:
-            sender = deliveries.sender(db, sender_id)
-            rows = deliveries.take_rendered(db, sender_id, ids, work.worker_id) if sender else []
-        if sender and rows:
-            work.told("after_claim", [row["id"] for row in rows])
-            Chunk(work, hand, sender, rows).run()
+class Turns:
+    """One thread at a time sends for a sender: one connection to its server, and whole chunks. Who comes meanwhile leaves word."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._word: dict[int, bool] = {}
+
+    def begin(self, sender_id: int) -> bool:
+        """Whether it is the caller's turn; if not, whoever has it is told to look again."""
+        with self._lock:
+            if sender_id in self._word:
+                self._word[sender_id] = True
+                return False
+            self._word[sender_id] = False
+            return True
+
+    def end(self, sender_id: int) -> bool:
+        """The turn is over; whether somebody came meanwhile."""
+        with self._lock:
+            return self._word.pop(sender_id)
+
+
+def send(work: Work, hand: Hand, turns: Turns, sender_id: int) -> None:
+    """Sends a chunk of what is ready of this sender, and leaves a message for the rest. One that comes twice finds nothing left to do."""
+    if not turns.begin(sender_id):
+        return
+    more = False
+    try:
+        with work.finishing(lambda db: deliveries.release_sender(db, sender_id, work.worker_id)):
+            more = _send(work, hand, sender_id)
+    finally:
+        if turns.end(sender_id) or more:
+            work.queues.send([sender_id])
+
+
+def _send(work: Work, hand: Hand, sender_id: int) -> bool:
+    """One chunk; whether there may be more to send at once."""
+    with work.database.transaction() as db:
+        sender = deliveries.sender(db, sender_id)
+        rows = deliveries.take_rendered(db, sender_id, work.worker_id, CHUNK) if sender else []
+    if not sender or not rows:
+        return False
+    work.told("after_claim", [row["id"] for row in rows])
+    chunk = Chunk(work, hand, sender, rows)
+    chunk.run()
+    return len(rows) == CHUNK and not chunk.waiting
 
 
 class Chunk:
@@ -251,9 +295,9 @@ class Chunk:
             lease=self.work.settings.worker_lease_seconds,
         )
         try:
-            with self.work.database.connection() as db:
-                if deliveries.mark_sending(db, mark):
-                    return True
+            if deliveries.mark_sending(self.hand.ledger, mark):
+                return True
+            with self.work.database.transaction() as db:
                 self.refused = deliveries.why_not(db, mark)
         except BusyError as error:
             self.refused = error.code
@@ -319,7 +363,7 @@ class Chunk:
 
     def _pause(self, seconds: float) -> None:
         """Waits for a slot, at most a second, with nothing in hand that others could miss."""
-        if seconds > SETTLE_WITHIN:
+        if seconds > IDLE:
             self.settle()
         self.work.stop.wait(min(seconds, 1.0))
 
@@ -337,4 +381,4 @@ class Chunk:
         with self.work.database.transaction() as db:
             deliveries.let_go(db, self.work.clock(db), [(row["id"], row["token"]) for row in self.waiting])
         delay = None if self.work.stop.is_set() else 1000
-        self.work.queues.send({self.sender["id"]: [row["id"] for row in self.waiting]}, delay_ms=delay)
+        self.work.queues.send([self.sender["id"]], delay_ms=delay)

@@ -1,13 +1,14 @@
 """sweep: finds what was left behind, in the ledger and on this machine's disk, without Redis' help. Every worker process does it; one at a time."""
 
 import threading
+from collections import Counter
 
 from cleanmails import log
 from cleanmails.actors import journal, record
 from cleanmails.actors.work import Work
 from cleanmails.errors import BusyError
 from cleanmails.ledger import deliveries, workers
-from cleanmails.ledger.db import Connection
+from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.deliveries import Attempt
 from cleanmails.records import DeliveryState, Stage
 
@@ -55,21 +56,20 @@ def sweep(work: Work) -> None:
             return
         workers.did(db, "sweep")
         late = workers.duty_ages(db).get("plan", LATE_PLAN) >= LATE_PLAN
-        by_state, unknown = _take_over(work, db)
-    work.queues.render(by_state.get(DeliveryState.PLANNED, {}).get(0, []))
-    work.queues.send(by_state.get(DeliveryState.RENDERED, {}))
+        back, unknown = _take_over(work, db)
+    work.queues.render([row["id"] for row in back if row["state"] == DeliveryState.PLANNED])
+    work.queues.send(row["sender_id"] for row in back if row["state"] == DeliveryState.RENDERED)
     if late:
         work.queues.plan()
-    if by_state or unknown:
-        found = {state: sum(map(len, ids.values())) for state, ids in by_state.items()}
-        logger.warning("work.abandoned", **found, unknown=unknown)
+    if back or unknown:
+        logger.warning("work.abandoned", **Counter(row["state"] for row in back), unknown=unknown)
 
 
-def _take_over(work: Work, db: Connection) -> tuple[dict[str, dict[int, list[int]]], int]:
-    """Deliveries whose worker is gone, or whose message was lost: back to their queue, or to `unknown`. By state and sender; and how many unknown."""
+def _take_over(work: Work, db: Connection) -> tuple[list[Row], int]:
+    """Deliveries whose worker is gone, or whose message was lost: back to their queue (those rows), or to `unknown` (how many)."""
     found = deliveries.abandoned(db, patience=PATIENCE, lease=work.settings.worker_lease_seconds, limit=LIMIT)
     if not found:
-        return {}, 0
+        return [], 0
     deliveries.lock_walks(
         db, ((row["campaign_id"], row["lead_id"]) for row in found if row["state"] == DeliveryState.SENDING)
     )
@@ -99,11 +99,6 @@ def _take_over(work: Work, db: Connection) -> tuple[dict[str, dict[int, list[int
             for row in lost
         ),
     )
-    by_state: dict[str, dict[int, list[int]]] = {}
-    for row in deliveries.requeue(
+    return deliveries.requeue(
         db, ((row["id"], row["token"]) for row in found if row["state"] != DeliveryState.SENDING)
-    ):
-        # A render message is not bound to a sender: they all go under 0.
-        sender_id = row["sender_id"] if row["state"] == DeliveryState.RENDERED else 0
-        by_state.setdefault(row["state"], {}).setdefault(sender_id, []).append(row["id"])
-    return by_state, len(lost)
+    ), len(lost)

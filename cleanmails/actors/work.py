@@ -17,7 +17,7 @@ import msgspec
 from cleanmails import log
 from cleanmails.actors.broker import Queues
 from cleanmails.errors import BusyError
-from cleanmails.ledger import deliveries, workers
+from cleanmails.ledger import workers
 from cleanmails.ledger.db import Connection, Database
 from cleanmails.limits.daily import Daily
 from cleanmails.limits.rate import Rate
@@ -132,17 +132,18 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                     raise
 
     @contextmanager
-    def finishing(self, ids: Sequence[int]) -> Iterator[None]:
+    def finishing(self, release: Callable[[Connection], None]) -> Iterator[None]:
         """What a message took and cannot finish is given up, also where the answer to the taking itself was lost: a living worker's hands are not swept."""
+
+        def give_up() -> None:
+            with self.database.transaction() as db:
+                release(db)
+
         try:
             yield
         except Exception:
-            self.until_done(lambda: self._release(ids))
+            self.until_done(give_up)
             raise
-
-    def _release(self, ids: Sequence[int]) -> None:
-        with self.database.transaction() as db:
-            deliveries.release(db, ids, self.worker_id)
 
 
 def stopwatch() -> float:

@@ -23,7 +23,7 @@ from cleanmails.bench.sink import sink
 from cleanmails.demo.stage import Stage, stage
 
 SENDERS = 40
-WORKERS = ("plan", "render", "send", "send")
+WORKERS = ("plan", "render", "send", "send", "upkeep")
 BARE = Path(__file__).resolve().parent.parent.parent / "benchmarks" / "bare.py"
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     log.configure("json", level="WARNING")
     environment = {
-        "CLEANMAILS_PROVIDER_RATES": "google=1e6,microsoft=1e6,yahoo=1e6,icloud=1e6,proton=1e6,other=1e6",
+        "CLEANMAILS_PROVIDER_RATES": "google=10000,microsoft=10000,yahoo=10000,icloud=10000,proton=10000,other=10000",
         "CLEANMAILS_LOG": "json",
     }
     rounds: list[dict[str, Any]] = []
@@ -71,7 +71,7 @@ def _story(on: Stage, port: int, mails: int, rounds: int, found: list[dict[str, 
 
 
 def _sender(on: Stage, number: int, port: int) -> int:
-    open_limits = {"daily_limit": 1_000_000, "min_gap_seconds": 0, "max_gap_seconds": 0}
+    open_limits = {"daily_limit": 100_000, "min_gap_seconds": 0, "max_gap_seconds": 0}
     plain = {
         "smtp_host": "127.0.0.1",
         "smtp_port": port,

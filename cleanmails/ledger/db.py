@@ -1,6 +1,6 @@
 """Connections: a pool, transactions, and the one place that turns the driver's errors into ours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -32,13 +32,14 @@ class Database:
         of Postgres. Workers try again by themselves and go without.
         """
         self.url = url
+        self._name = name
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
             min_size=1,
             max_size=size,
             timeout=wait,
             max_idle=60,
-            kwargs={"row_factory": dict_row, "options": _OPTIONS, "application_name": name, "autocommit": True},
+            kwargs=_arguments(name),
             check=ConnectionPool.check_connection if checked else None,
             open=True,
         )
@@ -50,22 +51,11 @@ class Database:
             with self._pool.connection() as db, db.transaction():
                 yield db
         except _DOWN as error:
-            raise BusyError(
-                "The ledger (Postgres) does not answer; nothing was changed. It is tried again by itself.",
-                code="ledger_down",
-            ) from error
+            raise _down() from error
 
-    @contextmanager
-    def connection(self) -> Iterator[Connection]:
-        """A pooled connection in autocommit, for callers that send BEGIN and COMMIT themselves in one pipeline."""
-        try:
-            with self._pool.connection() as db:
-                yield db
-        except _DOWN as error:
-            raise BusyError(
-                "The ledger (Postgres) does not answer; nothing was changed. It is tried again by itself.",
-                code="ledger_down",
-            ) from error
+    def own(self) -> "Own":
+        """A connection for one thread's short statements."""
+        return Own(self.url, self._name)
 
     def close(self) -> None:
         """Closes every connection; the database must not be used afterwards."""
@@ -76,3 +66,42 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Own:
+    """A connection that one thread keeps, in autocommit: for a statement of its own, a pool's give and take costs more than the statement.
+
+    It connects when it is first used, and anew after an error.
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._db: Connection | None = None
+
+    def one(self, statement: bytes, values: Mapping[str, Any]) -> Row | None:
+        """The first row. BusyError (`ledger_down`) when the ledger does not answer: whether the statement was carried out, nobody knows."""
+        try:
+            if self._db is None:
+                self._db = psycopg.Connection[Row].connect(self._url, **_arguments(self._name))
+            return self._db.execute(statement, values).fetchone()
+        except _DOWN as error:
+            self.close()
+            raise _down() from error
+
+    def close(self) -> None:
+        """Closes the connection, if there is one."""
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+
+def _arguments(name: str) -> dict[str, Any]:
+    """What every connection is made with."""
+    return {"row_factory": dict_row, "options": _OPTIONS, "application_name": name, "autocommit": True}
+
+
+def _down() -> BusyError:
+    return BusyError(
+        "The ledger (Postgres) does not answer; nothing was changed. It is tried again by itself.", code="ledger_down"
+    )

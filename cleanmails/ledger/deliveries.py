@@ -9,7 +9,7 @@ from datetime import date, datetime
 import msgspec
 
 from cleanmails.ledger.columns import columns
-from cleanmails.ledger.db import Connection, Row
+from cleanmails.ledger.db import Connection, Own, Row
 from cleanmails.ledger.statements import sql
 from cleanmails.records import DeliveryState, FailureClass, Move
 
@@ -133,9 +133,14 @@ def let_go(db: Connection, now: datetime, held: Iterable[Held]) -> None:
     db.execute(sql("deliveries.let_go"), columns(("ids", "tokens"), held) | {"now": now})
 
 
-def take_rendered(db: Connection, sender_id: int, ids: Sequence[int], worker_id: int) -> list[Row]:
-    """Takes those of `ids` that are rendered and free, with their bytes and what stands `against` them, if anything."""
-    values = {"ids": list(ids), "sender_id": sender_id, "worker_id": worker_id}
+def release_sender(db: Connection, sender_id: int, worker_id: int) -> None:
+    """What this worker holds of a sender's rendered mails and cannot finish belongs to nobody from here on."""
+    db.execute(sql("deliveries.release_sender"), {"sender_id": sender_id, "worker_id": worker_id})
+
+
+def take_rendered(db: Connection, sender_id: int, worker_id: int, limit: int) -> list[Row]:
+    """Takes what is rendered and free of a sender, at most `limit`, with the bytes and what stands `against` each, if anything."""
+    values = {"sender_id": sender_id, "worker_id": worker_id, "limit": limit}
     return db.execute(sql("deliveries.take_rendered"), values).fetchall()
 
 
@@ -157,16 +162,13 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     lease: float
 
 
-def mark_sending(db: Connection, mark: Mark) -> bool:
-    """Commits that the mail is about to be accepted; True: the dot may be written. `db` is in autocommit: one round trip does it all.
+def mark_sending(db: Own, mark: Mark) -> bool:
+    """Commits that the mail is about to be accepted; True: the dot may be written.
 
     Any error leaves it open whether the commit happened: no dot then.
     """
-    values = msgspec.structs.asdict(mark)
-    with db.pipeline(), db.transaction():
-        db.execute(sql("deliveries.hold_stops"), values)
-        marked = db.execute(sql("deliveries.mark_sending"), values)
-    return marked.fetchone() is not None
+    row = db.one(sql("deliveries.mark_sending"), msgspec.structs.asdict(mark))
+    return row is not None and bool(row["marked"])
 
 
 def why_not(db: Connection, mark: Mark) -> str:

@@ -96,11 +96,12 @@ def hand(work):
 @pytest.fixture
 def drain(work, hand):
     """Does all messages in the queues, and those that they bring, in order; returns how many."""
+    turns = send.Turns()
 
     bodies = {
         "plan": lambda: plan.plan(work),
         "render": lambda ids: render.render(work, ids),
-        "send": lambda sender_id, ids: send.send(work, hand, sender_id, ids),
+        "send": lambda sender_id: send.send(work, hand, turns, sender_id),
         "resolve": lambda names: resolve.resolve(work, names),
     }
 

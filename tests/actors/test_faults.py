@@ -196,7 +196,7 @@ def test_what_broke_in_a_living_worker_is_found_by_the_sweep(house, work, new_wo
     fragile = new_work(progress=breaking(point))
     hand = send.Hand(fragile)
     with pytest.raises(BrokenError):
-        send.send(fragile, hand, *args)
+        send.send(fragile, hand, send.Turns(), *args)
     for _ in range(2):
         time_passes(house)
         sweep.sweep(work)
@@ -224,7 +224,7 @@ def test_the_next_chunk_of_a_thread_clears_nothing_that_the_last_one_could_not_s
     campaign, (bob, eve) = lane("bob@b.example", "eve@b.example")
     plan.plan(work)
     render.render(work, work.queues.messages.popleft()[1][0])
-    _, (sender, (first, second)) = work.queues.messages.popleft()
+    _, (sender,) = work.queues.messages.popleft()
     points = []
 
     def progress(point, ids):
@@ -233,10 +233,10 @@ def test_the_next_chunk_of_a_thread_clears_nothing_that_the_last_one_could_not_s
             raise BrokenError
 
     fragile = new_work(progress=progress)
-    hand = send.Hand(fragile)
+    hand, turns = send.Hand(fragile), send.Turns()
     with pytest.raises(BrokenError):
-        send.send(fragile, hand, sender, [first])
-    send.send(fragile, hand, sender, [second])
+        send.send(fragile, hand, turns, sender)
+    send.send(fragile, hand, turns, sender)
     sweep.sweep(work)
     assert [house.delivery(campaign, lead)["state"] for lead in (bob, eve)] == ["sent", "sent"]
     hand.close()

@@ -13,7 +13,7 @@ from cleanmails.ledger.statements import STATEMENTS
 
 SOURCE = Path(__file__).parents[2] / "cleanmails"
 
-PARAMETER = re.compile(r"%\((\w+)\)s")
+PARAMETER = re.compile(r"%\((\w+)\)[sb]")
 COMMENTS = re.compile(r"^--.*$", re.MULTILINE)
 
 
@@ -62,7 +62,7 @@ def test_every_statement_is_used():
 
 
 def test_no_percent_sign_stands_alone():
-    assert [name for name, text in STATEMENTS.items() if re.search(r"%(?!\(\w+\)s|%)", text.decode())] == []
+    assert [name for name, text in STATEMENTS.items() if re.search(r"%(?!\(\w+\)[sb]|%)", text.decode())] == []
 
 
 def test_every_statement_is_understood_by_the_database(database_url):
