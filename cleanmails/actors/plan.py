@@ -35,7 +35,7 @@ ROUND_SECONDS = 5
 BATCH = 200
 """Walks read for each campaign and sender in a round; the pipe of a sender holds no more."""
 
-FRESH = 1_000
+FRESH = 2_000
 """First mails read for a campaign in a round, where a sender without a gap may take many of them."""
 
 ROUNDS = 10
