@@ -231,6 +231,7 @@ class SenderView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the planner knows of a sender. `used_today` counts the UTC day, whatever is on its way included; gaps in seconds.
 
     `free_at` is when its gap is over, `in_pipe` how many of its mails are planned and not settled. `gone` means deleted, or taken from the campaign for good.
+    From `last_error_at` on a sender of bad health rests (`rules/health.py`).
     """
 
     id: int
@@ -246,6 +247,7 @@ class SenderView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     free_at: datetime | None
     cooldown_until: datetime | None
     domain_status: DomainStatus | None
+    last_error_at: datetime | None = None
     gone: bool = False
 
     @property

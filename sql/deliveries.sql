@@ -243,7 +243,7 @@ FROM unnest(%(senders)s::bigint[], %(days)s::date[], %(counts)s::integer[]) AS t
 WHERE u.sender_id = t.sender_id AND u.day = t.day;
 
 -- name: lock_sender
-SELECT id, health, errors_in_row, status, cooldown_until FROM senders WHERE id = %(id)s::bigint FOR NO KEY UPDATE;
+SELECT id, health, errors_in_row, status, cooldown_until, last_error_at FROM senders WHERE id = %(id)s::bigint FOR NO KEY UPDATE;
 
 -- name: write_sender
 -- What the attempts say of their sender. A person's word (paused, deleted) is never overruled here.

@@ -149,7 +149,8 @@ def _write_sender(db: Connection, sender_id: int, settled: Sequence[Settled], no
     row = deliveries.lock_sender(db, sender_id)
     if row is None:
         return
-    level, errors, cooldown, restrict, why = row["health"], row["errors_in_row"], None, False, None
+    level = health.recovered(row["health"], row["last_error_at"], now)
+    errors, cooldown, restrict, why = row["errors_in_row"], None, False, None
     for s in settled:
         change = health.after(s.verdict, level, errors, now)
         level, errors = change.health, change.errors_in_row

@@ -20,6 +20,7 @@ from cleanmails.api.body import JsonBody
 from cleanmails.api.campaigns import Campaigns
 from cleanmails.api.domains import Domains
 from cleanmails.api.explain import Explain
+from cleanmails.api.forecast import Forecasts
 from cleanmails.api.gate import Gate
 from cleanmails.api.given import Enqueue
 from cleanmails.api.health import healthz
@@ -52,6 +53,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Suppressions,
     Campaigns,
     Explain,
+    Forecasts,
     Unsubscribe,
     Unknowns,
 )

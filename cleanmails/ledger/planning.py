@@ -88,10 +88,11 @@ def senders(
 ) -> dict[int, SenderView]:
     """The senders of these campaigns by id. What is in the pipe and not yet marked counts as used today."""
     rows = db.execute(sql("planning.senders"), {"now": now, "campaigns": list(campaign_ids)})
-    return {row["id"]: _sender(row, in_pipe.get(row["id"], 0)) for row in rows}
+    return {row["id"]: sender_view(row, in_pipe.get(row["id"], 0)) for row in rows}
 
 
-def _sender(row: Row, waiting: int) -> SenderView:
+def sender_view(row: Row, waiting: int) -> SenderView:
+    """A sender with what waits in the pipe and is not marked yet, which counts as used today."""
     return _view(SenderView, row | {"in_pipe": waiting, "used_today": row["used_today"] + waiting})
 
 

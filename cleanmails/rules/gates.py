@@ -25,7 +25,7 @@ from cleanmails.records import (
     WalkState,
     WalkView,
 )
-from cleanmails.rules import lifecycle, triggers, waits, zones
+from cleanmails.rules import health, lifecycle, triggers, waits, zones
 from cleanmails.rules import schedule as windows
 
 ROUND_SECONDS: Final = 10
@@ -33,9 +33,6 @@ ROUND_SECONDS: Final = 10
 
 PIPE_LIMIT: Final = 200
 """How many mails of one sender without a gap may be on their way at once."""
-
-HEALTH_FLOOR: Final = 20
-"""A sender sends while its health is above this."""
 
 SOON: Final = timedelta(seconds=5)
 """When to look again at what opens as soon as mails on their way are settled: the next round."""
@@ -351,11 +348,13 @@ def sender_domain(sender: SenderView, _now: datetime) -> Gate:
     return Gate("sender_domain", None if proven else "sender_domain_not_verified", sender.domain_status)
 
 
-def sender_health(sender: SenderView, _now: datetime) -> Gate:
-    """Healthy enough."""
-    return Gate(
-        "sender_health", None if sender.health > HEALTH_FLOOR else "sender_unhealthy", sender.health, HEALTH_FLOOR
-    )
+def sender_health(sender: SenderView, now: datetime) -> Gate:
+    """Healthy enough, or rested for as long as its bad health asks."""
+    level = health.recovered(sender.health, sender.last_error_at, now)
+    if level > health.FLOOR:
+        return Gate("sender_health", None, level, health.FLOOR)
+    opens_at = health.rests_until(sender.health, sender.last_error_at)
+    return Gate("sender_health", "sender_unhealthy", level, health.FLOOR, opens_at)
 
 
 def daily_limit(sender: SenderView, now: datetime) -> Gate:

@@ -10,6 +10,10 @@ until a mail is accepted again. A server that is down is thus tried twice an hou
 A refusal for policy makes a cooldown at once: 30 minutes, and twice as long for each error that came before it in the row, up to a day. A
 used-up quota: until the next midnight UTC, when the daily limits start anew. A refused login makes the sender `restricted` until it is tested
 again.
+
+At 20 or below a sender sends nothing, so no accepted mail could lift it: rest does. It rests from its last error on, six hours for each point that it
+lacks to 21: a quarter of a day at 20, more than five days at 0. Then it stands at 21 and sends again, with the small share that rotation gives to
+such health; the next soft refusal but one brings a longer rest. So a domain is not burnt further, and nobody has to remember a sender.
 """
 
 from datetime import datetime, timedelta
@@ -20,6 +24,10 @@ from cleanmails.records import FailureClass, SenderStatus
 from cleanmails.rules.outcome import REST, Accepted, Bounced, Failed, HoldSender, Retry, Unknown, Verdict
 
 BEST = 100
+FLOOR = 20
+"""A sender sends while its health is above this."""
+
+REST_PER_POINT = timedelta(hours=6)
 ERRORS_TO_COOL_DOWN = 3
 LONGEST_REST = timedelta(days=1)
 
@@ -49,6 +57,19 @@ def after(verdict: Verdict, health: int, errors_in_row: int, now: datetime) -> S
     return SenderChange(
         health=health, errors_in_row=errors_in_row + 1, cooldown_until=_cooldown(verdict, errors_in_row, now)
     )
+
+
+def rests_until(health: int, last_error_at: datetime | None) -> datetime | None:
+    """When the rest of a sender with bad health is over; None if it does not rest, or if it is not known since when."""
+    if health > FLOOR or last_error_at is None:
+        return None
+    return last_error_at + (FLOOR + 1 - health) * REST_PER_POINT
+
+
+def recovered(health: int, last_error_at: datetime | None, now: datetime) -> int:
+    """The health from which a sender goes on: just above the floor once its rest is over."""
+    until = rests_until(health, last_error_at)
+    return health if until is None or now < until else FLOOR + 1
 
 
 def _points(verdict: Verdict) -> int:

@@ -58,7 +58,7 @@ def checks(facts: LaunchFacts) -> Checks:
     faults = [
         *_sequence_faults(facts),
         *wait_faults(facts.steps),
-        *_trigger_faults(facts),
+        *trigger_faults(facts.steps, track_opens=facts.track_opens, track_clicks=facts.track_clicks),
         *facts.content_faults,
         *_audience_faults(facts),
         *_sender_faults(facts),
@@ -91,14 +91,15 @@ def _sequence_faults(facts: LaunchFacts) -> Iterator[Fault]:
             yield Fault(f"steps[{index}].body", "no_body", "Write the body of this step.")
 
 
-def _trigger_faults(facts: LaunchFacts) -> Iterator[Fault]:
-    for index, step in enumerate(facts.steps):
+def trigger_faults(steps: tuple[Step, ...], *, track_opens: bool, track_clicks: bool) -> Iterator[Fault]:
+    """Triggers that could never be met."""
+    for index, step in enumerate(steps):
         field = f"steps[{index}].trigger_condition"
         if step.position == 0 and step.trigger is not Trigger.ALWAYS:
             yield Fault(field, "first_trigger", "The first step has no mail before it: its trigger must be always.")
-        elif step.trigger in NEEDS_OPENS and not facts.track_opens:
+        elif step.trigger in NEEDS_OPENS and not track_opens:
             yield Fault(field, "needs_track_opens", f"{step.trigger} needs open tracking: switch track_opens on.")
-        elif step.trigger is Trigger.ON_CLICK and not facts.track_clicks:
+        elif step.trigger is Trigger.ON_CLICK and not track_clicks:
             yield Fault(field, "needs_track_clicks", "on_click needs click tracking: switch track_clicks on.")
 
 

@@ -18,12 +18,17 @@ def choose(usable: Sequence[SenderView], lead_id: int, avoid: Collection[str] = 
     """
     fresh = [sender for sender in usable if sender.domain not in avoid] if avoid else usable
     choice = fresh or usable
-    point = (lead_id * GOLDEN) % (1 << 64) * sum([sender.health for sender in choice]) >> 64
+    point = (lead_id * GOLDEN) % (1 << 64) * sum([weight(sender) for sender in choice]) >> 64
     for sender in choice:
-        point -= sender.health
+        point -= weight(sender)
         if point < 0:
             return sender
-    raise ValueError("nobody to choose from: no sender, or none with any health")
+    raise ValueError("nobody to choose from")
+
+
+def weight(sender: SenderView) -> int:
+    """A sender's share: its health. One that comes back after a rest begins with a small one."""
+    return max(1, sender.health)
 
 
 def gap(seed: Seed, min_gap: int, max_gap: int) -> int:

@@ -235,11 +235,13 @@ class World:
         if sender.max_gap:
             free_at += timedelta(seconds=rotation.gap(seed, sender.min_gap, sender.max_gap))
             pace = "sender_gap_not_over"
+        level = health.recovered(sender.health, sender.last_error_at, self.now)
         points = health.BAD_RECIPIENT if bounces else health.ACCEPTED
         self.senders[sender.id] = replace(
             sender,
             used_today=sender.used_today + 1,
-            health=min(health.BEST, max(0, sender.health + points)),
+            health=min(health.BEST, max(0, level + points)),
+            last_error_at=self.now if bounces else sender.last_error_at,
             free_at=free_at,
         )
         campaign = self.campaigns[walk.campaign_id]

@@ -121,6 +121,8 @@ def test_the_next_day_of_a_zone_begins_after_23_and_after_25_hours(day):
         ({"domain_status": DomainStatus.FAULTY}, "sender_domain_not_verified", None),
         ({"domain_status": DomainStatus.VERIFIED}, None, None),
         ({"health": 20}, "sender_unhealthy", None),
+        ({"health": 20, "last_error_at": NOW}, "sender_unhealthy", NOW + timedelta(hours=6)),
+        ({"health": 0, "last_error_at": NOW}, "sender_unhealthy", NOW + timedelta(hours=126)),
         ({"health": 21}, None, None),
         ({"used_today": 50}, "daily_limit_met", MIDNIGHT),
         ({"used_today": 49}, None, None),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanmails.records import Answer, FailureClass, SenderStatus, Stage
-from cleanmails.rules import outcome
+from cleanmails.rules import health, outcome
 from cleanmails.rules.health import SenderChange, after
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
@@ -121,3 +121,17 @@ def test_whatever_happens_the_change_makes_sense(name, attempt, health, errors):
     assert change.status is (SenderStatus.RESTRICTED if restricted else None)
     if isinstance(verdict, outcome.HoldSender) and not restricted:
         assert change.cooldown_until >= verdict.at or verdict.counts
+
+
+@pytest.mark.parametrize(("level", "hours"), [(20, 6), (12, 54), (0, 126)])
+def test_bad_health_comes_back_by_rest_alone(level, hours):
+    """Nothing is sent at 20 or below, so no accepted mail could lift it."""
+    back = NOW + timedelta(hours=hours)
+    assert health.rests_until(level, NOW) == back
+    assert health.recovered(level, NOW, back - timedelta(seconds=1)) == level
+    assert health.recovered(level, NOW, back) == 21
+
+
+def test_who_is_healthy_enough_does_not_rest():
+    assert health.rests_until(21, NOW) is None
+    assert health.recovered(21, NOW, NOW + timedelta(days=99)) == 21
