@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     send_threads: int
     allow_private_hosts: bool
     worker_lease_seconds: float
+    event_months: int
 
     def __repr__(self) -> str:
         """Nothing secret: the URLs of the servers may hold passwords, and the key is the key."""
@@ -297,4 +298,5 @@ VARIABLES: Final = (
     Variable("CLEANMAILS_SEND_THREADS", "send_threads", "8", "threads, and so SMTP connections at once, of a send worker", _whole(1, 64)),
     Variable("CLEANMAILS_ALLOW_PRIVATE_HOSTS", "allow_private_hosts", "(true in development, false in production)", "whether mail servers and webhooks may have private or loopback addresses", _truth),
     Variable("CLEANMAILS_WORKER_LEASE_SECONDS", "worker_lease_seconds", "8", "a worker that was silent for so long counts as dead, and its work is taken up by others", _decimal(1, 600)),
+    Variable("CLEANMAILS_EVENT_MONTHS", "event_months", "0", "how many full months of events are kept beside the current one; 0 keeps all", _whole(0, 1_200)),
 )  # fmt: skip

@@ -21,6 +21,8 @@ def upkeep(work: Work) -> None:
     with work.database.transaction() as db:
         workers.bury(db)
         events.make_months(db)
+        if work.settings.event_months:
+            events.drop_months(db, work.settings.event_months)
         stale = recipient_domains.oldest(db, LOOK_UPS)
         workers.did(db, "upkeep")
     if stale:

@@ -19,6 +19,7 @@ from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.body import JsonBody
 from cleanmails.api.campaigns import Campaigns
 from cleanmails.api.domains import Domains
+from cleanmails.api.events import Events
 from cleanmails.api.explain import Explain
 from cleanmails.api.forecast import Forecasts
 from cleanmails.api.gate import Gate
@@ -56,6 +57,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Forecasts,
     Unsubscribe,
     Unknowns,
+    Events,
 )
 """Every noun of the API."""
 

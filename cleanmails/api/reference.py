@@ -21,6 +21,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import Method
 
 from cleanmails import __version__
+from cleanmails.api import event_types
 from cleanmails.api.auth import COOKIE, PERMISSIONS, needed
 from cleanmails.api.problems import Problem
 
@@ -93,6 +94,7 @@ def document(app: Litestar) -> dict[str, Any]:
         known["components"]["responses"] = {f"Problem{status}": _problem(status) for status in _MEANINGS}
         for name, schema in known["components"]["schemas"].items():
             schema.setdefault("description", _docstrings().get(name, ""))
+        known["components"]["schemas"] |= event_types.schemas(known["components"]["schemas"]["Event"])
         app.state["openapi"] = known
     return known
 
