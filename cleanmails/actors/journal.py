@@ -1,4 +1,4 @@
-"""Answers written down before anything else happens: a line on the local disk for each mail whose final dot was written.
+"""Answers written down before anything else happens: a line on the local disk for each mail that was marked.
 
 Between a server's answer and the ledger's commit a worker may die. Its journal outlives it, and the next sweep on this machine settles from it.
 A journal that is lost with its machine costs certainty, nothing more: those deliveries end as `unknown`.

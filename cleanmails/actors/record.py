@@ -40,7 +40,8 @@ def settle(work: Work, ended: Sequence[Ended]) -> None:
         now = workers.now(db)
         deliveries.lock_walks(db, ((each.campaign_id, each.lead_id) for each in ended))
         rows = deliveries.lock_results(db, [(each.id, each.token) for each in ended])
-        settled = [_judge(each, rows[each.id], now) for each in ended if each.id in rows]
+        judged = [_judge(each, rows[each.id], now) for each in ended if each.id in rows]
+        settled = [one for one in judged if not _known(one)]
         over = _write(work, db, settled, now)
     _release(
         work, Counter((s.row["sender_id"], _day(s.row["planned_at"])) for s in settled if not _counts_today(s)), epochs
@@ -49,6 +50,11 @@ def settle(work: Work, ended: Sequence[Ended]) -> None:
         protect(work, campaign_id)
     for one in settled:
         _tell(one)
+
+
+def _known(s: Settled) -> bool:
+    """Whether the ledger has it already: a journal may be read after its worker had settled from it, and there nobody knew more than the ledger does now."""
+    return s.row["state"] == DeliveryState.UNKNOWN and isinstance(s.verdict, Unknown)
 
 
 def _judge(ended: Ended, row: Row, now: datetime) -> Settled:

@@ -175,7 +175,7 @@ class Chunk:
         self.answered = 0
         self.back: list[tuple[Row, str]] = []
         self.halted = ""
-        self.refused = ""
+        self.refused, self.marked = "", False
         self.shut: dict[str, float] = {}
 
     def run(self) -> None:
@@ -268,7 +268,7 @@ class Chunk:
 
     def _send(self, row: Row) -> None:
         session = self.hand.session(self.work, self.sender)
-        begun, self.refused = datetime.now(UTC), ""
+        begun, self.refused, self.marked = datetime.now(UTC), "", False
         answer = session.send(
             message.wire_address(self.sender["address"]),
             message.wire_address(row["email"]),
@@ -295,7 +295,8 @@ class Chunk:
             lease=self.work.settings.worker_lease_seconds,
         )
         try:
-            if deliveries.mark_sending(self.hand.ledger, mark):
+            self.marked = deliveries.mark_sending(self.hand.ledger, mark)
+            if self.marked:
                 return True
             with self.work.database.transaction() as db:
                 self.refused = deliveries.why_not(db, mark)
@@ -315,7 +316,10 @@ class Chunk:
             self.halted = reason
 
     def _answered(self, row: Row, answer: Answer, begun: datetime) -> None:
-        """Into the journal first, if the dot was written; then into the batch. A refusal is settled at once, because it may speak against the sender."""
+        """Into the journal first, if it was marked; then into the batch. A refusal is settled at once, because it may speak against the sender.
+
+        A server that hangs up between mark and dot leaves a mail that is marked and safe: without the journal's word it would end as unknown.
+        """
         ended = Ended(
             id=row["id"],
             token=row["token"],
@@ -325,7 +329,7 @@ class Chunk:
             started_at=begun,
             finished_at=datetime.now(UTC),
         )
-        if answer.stage is Stage.DOT:
+        if self.marked or answer.stage is Stage.DOT:
             self._note(ended)
         self.oldest = self.oldest or stopwatch()
         self.ended.append(ended)

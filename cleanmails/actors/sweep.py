@@ -47,10 +47,7 @@ def start(work: Work) -> threading.Thread:
 def sweep(work: Work) -> None:
     """One round: answers in orphaned journals first, because they know what the ledger does not; then abandoned work; then a late planner."""
     for orphan in journal.orphans(work.journals):
-        if orphan.ended:
-            record.settle(work, orphan.ended)
-            logger.info("journal.settled", answers=len(orphan.ended))
-        orphan.settled()
+        _settle(work, orphan)
     with work.database.transaction() as db:
         if not workers.try_sweep(db):
             return
@@ -63,6 +60,20 @@ def sweep(work: Work) -> None:
         work.queues.plan()
     if back or unknown:
         logger.warning("work.abandoned", **Counter(row["state"] for row in back), unknown=unknown)
+
+
+def _settle(work: Work, orphan: journal.Orphan) -> None:
+    """A dead worker's answers become facts. What cannot be settled, for a reason that nobody foresaw, is kept for a person, and holds up nothing else."""
+    try:
+        if orphan.ended:
+            record.settle(work, orphan.ended)
+            logger.info("journal.settled", answers=len(orphan.ended))
+    except BusyError:
+        raise
+    except Exception:
+        logger.exception("journal.unsettled", journal=orphan.path.name, answers=len(orphan.ended))
+    else:
+        orphan.settled()
 
 
 def _take_over(work: Work, db: Connection) -> tuple[list[Row], int]:

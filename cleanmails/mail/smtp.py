@@ -304,8 +304,10 @@ class Session:
         self._stage = Stage.DOT
         wire.write(b".\r\n", self._timeouts.data)
         tell("after_dot")
-        reply = self._read(wire, self._timeouts.dot)
+        reply = wire.reply(self._timeouts.dot)
         tell("after_answer")
+        if reply.code == 421:
+            raise _RefusedError(reply)
         self._in_transaction = False
         if 300 <= reply.code < 400:
             raise WireError(f"the server answered {reply.code} {reply.text[:80]} to a whole mail")

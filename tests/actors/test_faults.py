@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import structs
 
 from cleanmails.actors import evidence, journal, plan, record, render, send, sweep
 from cleanmails.actors.journal import Ended, Journal
@@ -13,6 +14,7 @@ from cleanmails.demo.catcher import Rule, by_rules
 from cleanmails.errors import BusyError
 from cleanmails.ledger import invariants, workers
 from cleanmails.ledger.db import Database
+from cleanmails.mail.wire import WireError
 from cleanmails.records import Answer, Stage
 
 
@@ -280,6 +282,86 @@ def test_a_line_that_cannot_be_read_costs_that_one_answer(tmp_path):
     (tmp_path / "1.jsonl").write_bytes(b"\x00\x00\n" + journal._encode(ended()) + b"\n")
     (orphan,) = journal.orphans(tmp_path)
     assert len(orphan.ended) == 1
+
+
+def test_a_journal_that_its_worker_had_settled_says_nothing_new(house, work, drain, lane, server, broken):
+    """Also of an answer that never came: the ledger holds it as unknown, and counts one try."""
+    campaign, (lead,) = lane("bob@b.example")
+    server.script = by_rules([Rule(match="*", do="drop-stored")])
+    plan.plan(work)
+    drain()
+    delivery = house.delivery(campaign, lead)
+    assert (delivery["state"], delivery["tries"]) == ("unknown", 1)
+    silence = Answer(stage=Stage.DOT, code=None, enhanced=None, text="")
+    again = {"id": delivery["id"], "token": delivery["token"], "campaign_id": campaign, "lead_id": lead}
+    left_behind(work, structs.replace(ended(), answer=silence, **again))
+    sweep.sweep(work)
+    assert house.delivery(campaign, lead) == delivery
+    assert list(work.journals.glob("left.jsonl")) == []
+    assert broken() == []
+
+
+def test_a_journal_that_cannot_be_settled_holds_up_nothing_else(house, work, new_work, drain, lane, monkeypatch):
+    campaign, (lead,) = lane("bob@b.example")
+    plan.plan(work)
+    dead = new_work()
+    house.run("UPDATE deliveries SET worker_id = %s, token = nextval('fences')", dead.worker_id)
+    house.run("UPDATE workers SET seen_at = seen_at - interval '1 minute' WHERE id = %s", dead.worker_id)
+    left_behind(work, ended())
+
+    def fail(_work, _ended):
+        raise BrokenError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(record, "settle", fail)
+        sweep.sweep(work)
+    assert list(work.journals.glob("left.jsonl")) != []
+    drain()
+    assert house.delivery(campaign, lead)["state"] == "sent"
+
+
+def left_behind(work, one):
+    """A dead worker's journal with this answer in it."""
+    book = Journal(work.journals, "left")
+    book.note(one)
+    book.leave()
+
+
+def test_a_mail_that_was_marked_and_cut_before_its_dot_is_known_to_be_unsent(
+    house, work, new_work, drain, lane, server, broken
+):
+    """The server hung up between mark and dot, and the worker died before that was settled: its journal says that no dot was written."""
+    campaign, (lead,) = lane("bob@b.example")
+    plan.plan(work)
+    render.render(work, work.queues.messages.popleft()[1][0])
+    _, args = work.queues.messages.popleft()
+    fragile = new_work(progress=breaking("before_commit"))
+    hand = send.Hand(fragile)
+    session = hand.session(fragile, house.all("SELECT * FROM senders")[0])
+    cut(session)
+    with pytest.raises(BrokenError):
+        send.send(fragile, hand, send.Turns(), *args)
+    assert house.delivery(campaign, lead)["state"] == "sending"
+    sweep.sweep(work)
+    assert (house.delivery(campaign, lead)["state"], server.mails()) == ("deferred", [])
+    due_now(house)
+    plan.plan(work)
+    drain()
+    assert (house.delivery(campaign, lead)["state"], len(server.mails())) == ("sent", 1)
+    assert broken() == []
+    hand.close()
+    hand.journal.close()
+
+
+def cut(session):
+    """Lets the server seem to hang up after the mark and before the dot."""
+    hear = session._hear_out
+
+    def hear_nothing(wire):
+        session._hear_out = hear
+        raise WireError("the server closed the connection")
+
+    session._hear_out = hear_nothing
 
 
 def test_a_sweep_that_fails_is_followed_by_the_next(new_work, monkeypatch):
