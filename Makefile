@@ -1,6 +1,10 @@
 # Thin on purpose: `python3 run.py NAME` does the same where make is missing. ARGS="..." is handed on.
 PYTHON ?= python3
 
-.PHONY: up demo test env
+.PHONY: up demo test env chaos
 up demo test env:
 	@$(PYTHON) run.py $@ $(ARGS)
+
+# Ten minutes: 500 workers killed over 20,000 mails. What it prints stands in the README.
+chaos:
+	@$(PYTHON) run.py chaos --kills 500 --messages 20000 $(ARGS)

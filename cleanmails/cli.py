@@ -20,6 +20,10 @@ COMMANDS: Final = {
     "web": ("cleanmails.web.server:main", "serve the API and the dashboard"),
     "worker": ("cleanmails.actors.main:worker", "take work of one group: plan, render, send or upkeep"),
     "scheduler": ("cleanmails.actors.main:scheduler", "wake the planner each minute"),
+    "chaos": (
+        "cleanmails.chaos.run:main",
+        "break everything while campaigns run, and count that nobody was mailed twice or lost",
+    ),
     "doctor": ("cleanmails.actors.doctor:main", "ask the ledger whether everything in it is as it must be"),
     "owner": ("cleanmails.api.owner:main", "make the first user, or give one a new password"),
     "bench": ("cleanmails.bench.run:main", "measure one part: pipeline, plan or render"),

@@ -42,6 +42,11 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     times: int | None = None
 
     @property
+    def name(self) -> str:
+        """As it is written, without its `times`."""
+        return f"{self.act}-{self.point}{f'-{self.number}' if self.number else ''}"
+
+    @property
     def reply(self) -> str:
         """The words of a refusal."""
         return f"{self.number} {_WORDS.get(self.number, f'{self.number // 100}.0.0 refused, as was asked for')}"

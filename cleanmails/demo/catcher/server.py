@@ -132,7 +132,7 @@ class _Hooks:
     async def handle_MAIL(
         self, server: "_Server", _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        server.behaviour = self._catcher.behaviour(address, "")
+        server.behaviour, server.trying = self._catcher.behaviour(address, ""), (address, "")
         refusal = await server.meet(Point.MAIL)
         if refusal is None:
             envelope.mail_from = address
@@ -142,7 +142,8 @@ class _Hooks:
     async def handle_RCPT(
         self, server: "_Server", _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        server.behaviour = self._catcher.behaviour(envelope.mail_from or "", address)
+        server.trying = (envelope.mail_from or "", address)
+        server.behaviour = self._catcher.behaviour(*server.trying)
         refusal = await server.meet(Point.RCPT)
         if refusal is None:
             envelope.rcpt_tos.append(address)
@@ -171,6 +172,7 @@ class _Server(SMTP):
         )
         self._store = catcher.store
         self.behaviour: Behaviour | None = None
+        self.trying = ("", "")
         self._unsaid = b""
 
     async def smtp_DATA(self, arg: str | None) -> None:
@@ -194,6 +196,7 @@ class _Server(SMTP):
         behaviour = self.behaviour
         if behaviour is None or behaviour.point is not point:
             return None
+        self._store.meet(behaviour.name, *self.trying)
         if behaviour.act is Act.REFUSE and behaviour.number != 421:
             return behaviour.reply
         await self._flush()

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS mails (
     told TEXT NOT NULL,
     raw BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS met (behaviour TEXT NOT NULL, mail_from TEXT NOT NULL, recipient TEXT NOT NULL);
 CREATE VIEW IF NOT EXISTS caught AS
 SELECT id, received_at, mail_from, recipient, message_id, subject, told, length(raw) AS size FROM mails;
 """
@@ -48,6 +49,14 @@ class Caught(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     told: str
     size: int
+
+
+class Met(msgspec.Struct, frozen=True):
+    """A try of a sender with a recipient (at MAIL it is not known, and empty), and how it was met."""
+
+    behaviour: str
+    mail_from: str
+    recipient: str
 
 
 class Store:
@@ -97,6 +106,17 @@ class Store:
         with self._lock:
             rows = self._db.execute("SELECT message_id, recipient, count(*) FROM mails GROUP BY 1, 2").fetchall()
         return {(message_id, recipient): count for message_id, recipient, count in rows}
+
+    def meet(self, behaviour: str, mail_from: str, recipient: str) -> None:
+        """Notes that a try met with a behaviour."""
+        with self._lock:
+            self._db.execute("INSERT INTO met VALUES (?, ?, ?)", (behaviour, mail_from, recipient))
+
+    def met(self) -> list[Met]:
+        """Every try that met with a behaviour, in order."""
+        with self._lock:
+            rows = self._db.execute("SELECT behaviour, mail_from, recipient FROM met ORDER BY rowid").fetchall()
+        return [Met(*row) for row in rows]
 
     def close(self) -> None:
         """Closes the file."""

@@ -18,7 +18,7 @@ from litestar.template.config import TemplateConfig
 from cleanmails.demo.catcher import letter
 from cleanmails.demo.catcher.behaviour import Rule, by_rules
 from cleanmails.demo.catcher.server import Catcher
-from cleanmails.demo.catcher.store import Caught
+from cleanmails.demo.catcher.store import Caught, Met
 from cleanmails.demo.zone import Zone
 
 HERE = Path(__file__).parent
@@ -106,6 +106,12 @@ def signatures(world: NamedDependency[World], mail_id: FromPath[int]) -> list[le
     return letter.read(_found(world, mail_id)[1], world.zone.texts).signatures
 
 
+@get("/api/met", sync_to_thread=True)
+def met(world: NamedDependency[World]) -> list[Met]:
+    """Every try that met with a behaviour."""
+    return world.catcher.store.met()
+
+
 @get("/api/duplicates", sync_to_thread=True)
 def duplicates(world: NamedDependency[World]) -> list[dict[str, object]]:
     """Every (Message-ID, recipient) that was taken more than once."""
@@ -144,6 +150,7 @@ def create_app(catcher: Catcher, zone: Zone) -> Litestar:
             raw_mail,
             signatures,
             duplicates,
+            met,
             publish,
             behave,
             create_static_files_router(path="/static", directories=[HERE / "static"]),
