@@ -1,0 +1,58 @@
+-- Leads in any number, for the planner's benchmark and for the tests that look at how statements are carried out. They go into an empty database.
+
+-- name: unchecked
+-- Rows made by these statements need no look at what they refer to.
+SELECT set_config('session_replication_role', 'replica', true);
+
+-- name: make_workspace
+INSERT INTO workspaces (name, postal_address) VALUES ('Bench', 'Example Ltd, 1 Main Street') RETURNING id;
+
+-- name: make_senders
+INSERT INTO senders (workspace_id, address, name, smtp_host, smtp_port, smtp_security, daily_limit, min_gap_seconds, max_gap_seconds)
+SELECT %(workspace_id)s::bigint, 'ann' || n || '@sender.example', 'Ann', 'localhost', 25, 'plain', 50, 0, 0
+FROM generate_series(1, %(senders)s::integer) AS n
+RETURNING id;
+
+-- name: make_campaigns
+WITH made AS (
+    INSERT INTO campaigns (workspace_id, name, status, started_at, run)
+    SELECT %(workspace_id)s::bigint, 'Campaign ' || n, 'running', now(), 1 FROM generate_series(1, %(campaigns)s::integer) AS n
+    RETURNING id
+), runs AS (
+    INSERT INTO campaign_runs (campaign_id, run) SELECT id, 1 FROM made
+), steps AS (
+    INSERT INTO steps (campaign_id, position, subjects, body) SELECT id, 0, '{Hello}', '<p>Hello</p>' FROM made
+), attached AS (
+    INSERT INTO campaign_senders (workspace_id, campaign_id, sender_id)
+    SELECT %(workspace_id)s::bigint, made.id, senders.id FROM made CROSS JOIN unnest(%(senders)s::bigint[]) AS senders (id)
+)
+SELECT id FROM made ORDER BY id;
+
+-- name: make_leads
+-- Spread over five hundred domains, each of them looked up.
+WITH domains AS (
+    INSERT INTO recipient_domains (name, provider, accepts_mail, checked_at)
+    SELECT 'd' || n || '.example', 'd' || n || '.example', true, now() FROM generate_series(0, 499) AS n
+)
+INSERT INTO leads (workspace_id, email, first_name)
+SELECT %(workspace_id)s::bigint, 'p' || n || '@d' || n %% 500 || '.example', 'Ada' FROM generate_series(1, %(leads)s::integer) AS n;
+
+-- name: make_walks
+-- Every lead in one of the campaigns, due from the given time on: a third at its first mail, the others at their second with one of the senders.
+INSERT INTO campaign_leads (campaign_id, lead_id, workspace_id, step, sender_id, due_at, settled_at)
+SELECT (%(campaigns)s::bigint[])[1 + l.id %% cardinality(%(campaigns)s::bigint[])], l.id, l.workspace_id, 0,
+       CASE WHEN l.id %% 3 > 0 THEN (%(senders)s::bigint[])[1 + l.id / 3 %% cardinality(%(senders)s::bigint[])] END,
+       %(due_at)s::timestamptz + l.id * interval '1 millisecond', CASE WHEN l.id %% 3 > 0 THEN %(due_at)s::timestamptz END
+FROM leads l;
+
+-- name: use_up
+-- Every sender has sent what it may today.
+INSERT INTO sender_days (sender_id, day, used)
+SELECT s.id, (clock_timestamp() AT TIME ZONE 'UTC')::date + n, s.daily_limit FROM senders s CROSS JOIN generate_series(0, 1) AS n;
+
+-- name: rest
+-- These campaigns are not asked.
+UPDATE campaigns SET status = 'paused' WHERE id = ANY (%(campaigns)s::bigint[]);
+
+-- name: analyze
+ANALYZE;
