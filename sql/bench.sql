@@ -35,14 +35,14 @@ WITH domains AS (
     SELECT 'd' || n || '.example', 'd' || n || '.example', true, now() FROM generate_series(0, 499) AS n
 )
 INSERT INTO leads (workspace_id, email, first_name)
-SELECT %(workspace_id)s::bigint, 'p' || n || '@d' || n %% 500 || '.example', 'Ada' FROM generate_series(1, %(leads)s::integer) AS n;
+SELECT %(workspace_id)s::bigint, 'p' || n || '@d' || mod(n, 500) || '.example', 'Ada' FROM generate_series(1, %(leads)s::integer) AS n;
 
 -- name: make_walks
 -- Every lead in one of the campaigns, due from the given time on: a third at its first mail, the others at their second with one of the senders.
 INSERT INTO campaign_leads (campaign_id, lead_id, workspace_id, step, sender_id, due_at, settled_at)
-SELECT (%(campaigns)s::bigint[])[1 + l.id %% cardinality(%(campaigns)s::bigint[])], l.id, l.workspace_id, 0,
-       CASE WHEN l.id %% 3 > 0 THEN (%(senders)s::bigint[])[1 + l.id / 3 %% cardinality(%(senders)s::bigint[])] END,
-       %(due_at)s::timestamptz + l.id * interval '1 millisecond', CASE WHEN l.id %% 3 > 0 THEN %(due_at)s::timestamptz END
+SELECT (%(campaigns)s::bigint[])[1 + mod(l.id, cardinality(%(campaigns)s::bigint[]))], l.id, l.workspace_id, 0,
+       CASE WHEN mod(l.id, 3) > 0 THEN (%(senders)s::bigint[])[1 + mod(l.id / 3, cardinality(%(senders)s::bigint[]))] END,
+       %(due_at)s::timestamptz + l.id * interval '1 millisecond', CASE WHEN mod(l.id, 3) > 0 THEN %(due_at)s::timestamptz END
 FROM leads l;
 
 -- name: use_up

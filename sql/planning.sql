@@ -39,6 +39,40 @@ LEFT JOIN domains d ON d.id = s.domain_id
 LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = (%(now)s::timestamptz AT TIME ZONE 'UTC')::date
 WHERE s.id IN (SELECT cs.sender_id FROM campaign_senders cs WHERE cs.campaign_id = ANY (%(campaigns)s::bigint[]));
 
+-- name: nothing_to_keep
+-- A round that only noted its own time need not wait for the disk.
+SELECT set_config('synchronous_commit', 'off', true);
+
+-- name: due_pairs
+-- Of these pairs those in which anybody is due: one index entry each. Nearly all rounds of nearly all pairs end here.
+SELECT pair.campaign_id, pair.sender_id
+FROM unnest(%(campaigns)s::bigint[], %(senders)s::bigint[]) AS pair (campaign_id, sender_id)
+CROSS JOIN LATERAL (
+    SELECT FROM campaign_leads cl
+    WHERE cl.campaign_id = pair.campaign_id AND coalesce(cl.sender_id, 0) = pair.sender_id AND cl.state = 'waiting' AND cl.due_at <= %(now)s::timestamptz
+    ORDER BY cl.due_at, cl.lead_id
+    LIMIT 1
+) head;
+
+-- name: lost_pairs
+-- Of these campaigns the senders that are gone and that walks still wait for. The senders are found by leaping through the index, an entry each.
+WITH RECURSIVE lane AS (
+    SELECT c.id AS campaign_id,
+           (SELECT coalesce(cl.sender_id, 0) FROM campaign_leads cl WHERE cl.campaign_id = c.id AND cl.state = 'waiting'
+            ORDER BY coalesce(cl.sender_id, 0) LIMIT 1) AS sender_id
+    FROM unnest(%(campaigns)s::bigint[]) AS c (id)
+    UNION ALL
+    SELECT lane.campaign_id,
+           (SELECT coalesce(cl.sender_id, 0) FROM campaign_leads cl
+            WHERE cl.campaign_id = lane.campaign_id AND cl.state = 'waiting' AND coalesce(cl.sender_id, 0) > lane.sender_id
+            ORDER BY coalesce(cl.sender_id, 0) LIMIT 1)
+    FROM lane WHERE lane.sender_id IS NOT NULL
+)
+SELECT lane.campaign_id, lane.sender_id FROM lane
+WHERE lane.sender_id > 0
+  AND NOT EXISTS (SELECT FROM campaign_senders cs JOIN senders s ON s.id = cs.sender_id
+                  WHERE cs.campaign_id = lane.campaign_id AND cs.sender_id = lane.sender_id AND s.deleted_at IS NULL);
+
 -- name: due_walks
 -- Per (campaign, sender with room): the oldest walks that are due and belong to this sender; sender 0 stands for walks that no sender has yet.
 -- A LIMIT inside the LATERAL keeps this a few index entries a pair, whatever waits behind them. An empty provider: nobody has looked up the domain yet.

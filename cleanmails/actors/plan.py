@@ -16,6 +16,7 @@ from cleanmails.records import (
     CampaignView,
     Decision,
     Ends,
+    OnSenderLoss,
     Planned,
     ProviderView,
     SenderView,
@@ -25,12 +26,16 @@ from cleanmails.records import (
     WalkView,
 )
 from cleanmails.rules import gates, providers
+from cleanmails.rules.plan import READ_WITH_GAP
 from cleanmails.rules.plan import plan as decide
 
 logger = log.get(__name__)
 
 ROUND_SECONDS = 5
 """How often the planner looks; a tick each minute enqueues a minute's rounds."""
+
+ANYBODY = 0
+"""Stands for the sender of walks that no sender has yet."""
 
 BATCH = 200
 """Walks read for each campaign and sender in a round; the pipe of a sender holds no more."""
@@ -72,13 +77,15 @@ def plan_round(work: Work) -> int:
         if now is None:
             return 0
         workers.did(db, "plan")
-        _complete(db, now)
+        done = _complete(db, now)
         snapshot, strangers = gather(work, db, now)
         planning.step_aside(db, [_stranger(walk, now) for walk in strangers])
         decisions = decide(snapshot) if snapshot.walks else []
         granted, reserved = _reserve(work, now, snapshot, decisions)
         try:
             written = _act(db, snapshot, decisions, granted)
+            if not decisions and not strangers and not done:
+                planning.nothing_to_keep(db)
         except BaseException:
             work.daily.release(reserved.counts, now.astimezone(UTC).date(), reserved.epoch)
             raise
@@ -92,8 +99,11 @@ def plan_round(work: Work) -> int:
     return len(written)
 
 
-def _complete(db: Connection, now: datetime) -> None:
+def _complete(db: Connection, now: datetime) -> int:
+    """Ends the campaigns in which nobody is left; how many."""
     done = planning.complete(db, now)
+    if not done:
+        return 0
     events.append(
         db,
         [
@@ -103,6 +113,7 @@ def _complete(db: Connection, now: datetime) -> None:
     )
     for row in done:
         logger.info("campaign.completed", campaign=row["id"], workspace=row["workspace_id"])
+    return len(done)
 
 
 def gather(work: Work, db: Connection, now: datetime) -> tuple[Snapshot, list[WalkView]]:
@@ -144,17 +155,26 @@ def _stranger(walk: WalkView, now: datetime) -> Waits:
 def _due(
     db: Connection, now: datetime, campaigns: dict[int, CampaignView], senders: dict[int, SenderView]
 ) -> list[WalkView]:
-    """Follow-ups of the senders that may send, and first mails where at least one of them may."""
+    """Follow-ups of the senders that may send; where at least one of them may, first mails, and follow-ups of lost senders that others may take over."""
     free = {id for id, sender in senders.items() if gates.shut_sender(sender, now) is None}
     # A sender with a gap takes one mail a round; some more are read because a skipped step costs a walk without a mail.
     gapless = {id for id in free if not senders[id].max_gap}
-    lanes: dict[int, list[tuple[int, int]]] = {5: [], BATCH: [], FRESH: []}
+    most: dict[tuple[int, int], int] = {}
     for campaign in campaigns.values():
-        for sender_id in sorted(campaign.sender_ids & free):
-            lanes[BATCH if sender_id in gapless else 5].append((campaign.id, sender_id))
-        if campaign.sender_ids & free:
-            lanes[FRESH if campaign.sender_ids & gapless else BATCH].append((campaign.id, 0))
-    return [walk for limit, pairs in lanes.items() for walk in planning.due_walks(db, now, pairs, limit)]
+        usable = campaign.sender_ids & free
+        if usable:
+            most[campaign.id, ANYBODY] = FRESH if usable & gapless else BATCH
+            most |= {(campaign.id, id): BATCH if id in gapless else READ_WITH_GAP for id in usable}
+    reassigning = [
+        id
+        for id, campaign in campaigns.items()
+        if (id, ANYBODY) in most and campaign.on_sender_loss is OnSenderLoss.REASSIGN
+    ]
+    most |= dict.fromkeys(planning.lost_pairs(db, reassigning), BATCH)
+    lanes: dict[int, list[tuple[int, int]]] = {}
+    for pair in sorted(planning.due_pairs(db, now, most)):
+        lanes.setdefault(most[pair], []).append(pair)
+    return [walk for limit, pairs in sorted(lanes.items()) for walk in planning.due_walks(db, now, pairs, limit)]
 
 
 def _reserve(

@@ -27,7 +27,7 @@ from cleanmails.limits.rate import Rate
 from cleanmails.records import Planned, WalkView
 from cleanmails.vault import Vault
 
-CAMPAIGNS, SENDERS = 10, 40
+CAMPAIGNS, SENDERS = 10, 20
 CLAIM = 2_000
 CLAIMS = 15
 WARM_UP = 20

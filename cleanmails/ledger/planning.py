@@ -1,6 +1,6 @@
 """What the planner gathers and writes. All functions run inside the planner's one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -96,6 +96,27 @@ def sender_view(row: Row, waiting: int) -> SenderView:
     return _view(SenderView, row | {"in_pipe": waiting, "used_today": row["used_today"] + waiting})
 
 
+def nothing_to_keep(db: Connection) -> None:
+    """This transaction need not be durable when it commits."""
+    db.execute(sql("planning.nothing_to_keep"))
+
+
+def due_pairs(db: Connection, now: datetime, pairs: Collection[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Of (campaign id, sender id or 0) those in which anybody is due, in any order."""
+    if not pairs:
+        return []
+    values = columns(("campaigns", "senders"), pairs) | {"now": now}
+    return [(row["campaign_id"], row["sender_id"]) for row in db.execute(sql("planning.due_pairs"), values)]
+
+
+def lost_pairs(db: Connection, campaign_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """(campaign id, sender id) where walks wait for a sender that was deleted, or taken from the campaign."""
+    if not campaign_ids:
+        return []
+    rows = db.execute(sql("planning.lost_pairs"), {"campaigns": list(campaign_ids)})
+    return [(row["campaign_id"], row["sender_id"]) for row in rows]
+
+
 def due_walks(db: Connection, now: datetime, pairs: Sequence[tuple[int, int]], limit: int) -> list[WalkView]:
     """Locks and returns the oldest due walks, at most `limit` for each (campaign id, sender id or 0 for nobody yet), oldest first."""
     if not pairs:
@@ -133,6 +154,8 @@ def write_skipped(db: Connection, now: datetime, skipped: Iterable[Skipped]) -> 
 def step_aside(db: Connection, waits: Iterable[Waits]) -> None:
     """Walks that cannot go before a known time are not due until then: whoever stands behind them is not held up."""
     rows = [(w.campaign_id, w.lead_id, w.until) for w in waits]
+    if not rows:
+        return
     db.execute(sql("planning.step_aside"), columns(("campaigns", "leads", "due"), rows))
 
 

@@ -1,3 +1,5 @@
+import pytest
+
 from cleanmails.actors import plan
 
 
@@ -65,3 +67,21 @@ def test_a_step_whose_trigger_is_not_met_is_skipped_and_the_walk_moves_on(house,
     walk = house.walk(campaign, lead)
     assert (walk["state"], walk["step"]) == ("waiting", 1)
     assert house.delivery(campaign, lead)["state"] == "skipped"
+
+
+@pytest.mark.parametrize("loss", ["deleted", "detached"])
+def test_follow_ups_of_a_lost_sender_are_taken_over_if_the_campaign_says_so(house, work, loss):
+    """Also those that came to wait for it after it was lost, because a mail of it was on its way then."""
+    house.knows("b.example")
+    waits, moves = house.leads("x@b.example", "y@b.example")
+    gone, other = house.sender("gone@acme.example"), house.sender("other@acme.example")
+    waiting = house.campaign([waits], [gone, other])
+    moving = house.campaign([moves], [gone, other], on_sender_loss="reassign")
+    house.run("UPDATE campaign_leads SET sender_id = %s, settled_at = now()", gone)
+    if loss == "deleted":
+        house.run("UPDATE senders SET deleted_at = now() WHERE id = %s", gone)
+    else:
+        house.run("DELETE FROM campaign_senders WHERE sender_id = %s", gone)
+    assert plan.plan(work) == 1
+    assert house.delivery(moving, moves)["sender_id"] == other
+    assert house.walk(waiting, waits)["state"] == "waiting"
