@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 
 from cleanmails import log
 from cleanmails.actors import journal, record
@@ -11,6 +12,7 @@ from cleanmails.ledger import deliveries, workers
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.deliveries import Attempt
 from cleanmails.records import DeliveryState, Stage
+from cleanmails.rules import duties
 
 logger = log.get(__name__)
 
@@ -21,6 +23,8 @@ PATIENCE = 10.0
 LIMIT = 5_000
 LATE_PLAN = 15.0
 """Seconds without a plan after which the trigger is taken for dead, and any worker wakes the planner."""
+
+ALARM_SECONDS = 60
 
 BLIND = "The worker stopped between the final dot and the answer: the server may or may not have taken the mail."
 
@@ -52,12 +56,13 @@ def sweep(work: Work) -> None:
         if not workers.try_sweep(db):
             return
         workers.did(db, "sweep")
-        late = workers.duty_ages(db).get("plan", LATE_PLAN) >= LATE_PLAN
+        ages = workers.duty_ages(db)
         back, unknown = _take_over(work, db)
     work.queues.render([row["id"] for row in back if row["state"] == DeliveryState.PLANNED])
     work.queues.send(row["sender_id"] for row in back if row["state"] == DeliveryState.RENDERED)
-    if late:
+    if ages.get("plan", LATE_PLAN) >= LATE_PLAN:
         work.queues.plan()
+    alarm(ages)
     if back or unknown:
         logger.warning("work.abandoned", **Counter(row["state"] for row in back), unknown=unknown)
 
@@ -74,6 +79,13 @@ def _settle(work: Work, orphan: journal.Orphan) -> None:
         logger.exception("journal.unsettled", journal=orphan.path.name, answers=len(orphan.ended))
     else:
         orphan.settled()
+
+
+def alarm(ages: Mapping[str, float]) -> None:
+    """A line for each duty that is late, about once a minute while it is."""
+    for duty in duties.judged(ages):
+        if duty.late and duty.age is not None and duty.age % ALARM_SECONDS < EVERY_SECONDS:
+            logger.error("duty.late", duty=duty.name, age=round(duty.age), reason=duty.sentence)
 
 
 def _take_over(work: Work, db: Connection) -> tuple[list[Row], int]:

@@ -30,6 +30,7 @@ from cleanmails.api.leads import Leads
 from cleanmails.api.lists import Lists
 from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
+from cleanmails.api.status import Statuses
 from cleanmails.api.suppressions import Suppressions
 from cleanmails.api.unknowns import Unknowns
 from cleanmails.api.unsubscribe import Unsubscribe
@@ -42,6 +43,7 @@ from cleanmails.vault import Vault
 CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     healthz,
     reference.openapi,
+    Statuses,
     Sessions,
     ApiKeys,
     Workspaces,

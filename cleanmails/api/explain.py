@@ -97,6 +97,8 @@ class Explain(Controller):
             ]
             counts = planning.walk_counts(db, campaign_id, now)
             told = explain.sending_status(_snapshot(db, settings, campaign_id, sample), counts)
+            if counts.due:
+                told = explain.unless_silent(told, workers.duty_ages(db))
         return CampaignSendingStatus(code=told.code, sentence=told.sentence, normal=told.normal, until=told.until)
 
 

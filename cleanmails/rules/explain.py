@@ -4,6 +4,7 @@
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from cleanmails.records import CampaignView, SenderView, Snapshot, WalkCounts, WalkView
-from cleanmails.rules import gates, plan, triggers, wording
+from cleanmails.rules import duties, gates, plan, triggers, wording
 from cleanmails.rules.gates import Gate
 
 JUMPS: Final = 200
@@ -140,6 +141,14 @@ def sending_status(snapshot: Snapshot, counts: WalkCounts) -> SendingStatus:
         normal=not amiss,
         until=gate.opens_at,
     )
+
+
+def unless_silent(told: SendingStatus, ages: Mapping[str, float]) -> SendingStatus:
+    """The same, unless nothing holds the campaign back and nobody plans: then that is what does. `ages` are those of the duties, in seconds."""
+    plan_duty = next(duty for duty in duties.judged(ages) if duty.name == "plan")
+    if told.code != "healthy" or not plan_duty.late:
+        return told
+    return SendingStatus(code="planner_silent", sentence=plan_duty.sentence, normal=False, until=None)
 
 
 def _without_due(counts: WalkCounts) -> Gate | None:

@@ -15,9 +15,10 @@ from cleanmails.api.gate import Gate
 from cleanmails.api.given import Given
 from cleanmails.api.session import Credentials, no_cookie, session_cookie, sign_in, sign_out
 from cleanmails.errors import AuthError, BusyError, InvalidError
-from cleanmails.ledger import overview, senders, users, workspaces
+from cleanmails.ledger import overview, senders, users, workers, workspaces
 from cleanmails.ledger.db import Connection, Database, Row
 from cleanmails.records import CampaignStatus
+from cleanmails.rules import duties
 from cleanmails.settings import Settings
 from cleanmails.web.manual import manual
 from cleanmails.web.render import render
@@ -90,7 +91,8 @@ class Pages(Controller):
             campaigns = overview.campaigns(db, workspace, limit=_CAMPAIGNS_SHOWN)
             mailboxes = senders.list_senders(db, workspace, today=now.date(), after=None, limit=_SENDERS_SHOWN)
             context = _context(db, principal)
-        return render("home.html", **context, campaigns=campaigns, senders=mailboxes, now=now)
+            amiss = [duty.sentence for duty in duties.judged(workers.duty_ages(db)) if duty.late]
+        return render("home.html", **context, amiss=amiss, campaigns=campaigns, senders=mailboxes, now=now)
 
     @get("/campaigns/{campaign_id:int}", sync_to_thread=True)
     def campaign(

@@ -5,7 +5,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from cleanmails.ledger import bench, planning, workers
+from cleanmails.ledger import bench, imports, planning, workers
 from cleanmails.ledger.db import Database
 from tests.ledger.test_statements import PARAMETER, STATEMENTS, preparable
 
@@ -95,3 +95,37 @@ def test_a_lost_sender_is_found_by_the_walks_that_wait_for_it(db, house):
         house.run("UPDATE campaign_leads SET sender_id = %s WHERE lead_id = %s", sender, lead)
     house.run("UPDATE senders SET deleted_at = now() WHERE id = %s", deleted)
     assert set(planning.lost_pairs(db, [campaign])) == {(campaign, deleted), (campaign, detached)}
+
+
+def test_a_campaign_is_not_completed_while_a_list_of_it_grows(database, house, arrival):
+    """The walk that an open transaction begins cannot be seen yet; it must not find its campaign over."""
+    prospects = house.list()
+    campaign = house.campaign_on(prospects)
+    with database.transaction() as growing:
+        imports.take(growing, house.workspace, prospects, [arrival("ada@b.example")])
+        with database.transaction() as db:
+            assert planning.complete(db, workers.now(db)) == []
+    with database.transaction() as db:
+        assert planning.complete(db, workers.now(db)) == []
+    house.run("UPDATE campaign_leads SET state = 'ended', outcome = 'finished', ended_at = now(), due_at = NULL")
+    with database.transaction() as db:
+        assert [row["id"] for row in planning.complete(db, workers.now(db))] == [campaign]
+
+
+def test_a_lead_that_joins_while_its_campaign_completes_walks_or_finds_it_over(database, house, together, arrival):
+    """Forty times, whoever is first: never a completed campaign in which somebody still waits."""
+    for n in range(40):
+        prospects = house.list(name=f"L{n}")
+        campaign = house.campaign_on(prospects)
+
+        def complete():
+            with database.transaction() as db:
+                return planning.complete(db, workers.now(db))
+
+        def join(prospects=prospects, n=n):
+            with database.transaction() as db:
+                return imports.take(db, house.workspace, prospects, [arrival(f"p{n}@b.example")])
+
+        together(complete, join)
+        status = house.one("SELECT status FROM campaigns WHERE id = %s", campaign)
+        assert (status, list(house.walkers(campaign).values())) in [("running", ["waiting"]), ("completed", [])]

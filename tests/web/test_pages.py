@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from cleanmails.ledger import workspaces
+from cleanmails.ledger import workers, workspaces
 from tests.api.conftest import EMAIL, PASSWORD
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
@@ -176,3 +176,13 @@ def test_every_element_id_is_there_once_and_every_inner_link_leads_somewhere(bro
         ids = re.findall(r'\sid="([^"]+)"', page)
         assert len(ids) == len(set(ids)), path
         assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids), path
+
+
+def test_the_home_page_says_when_nobody_ticks(browser, database):
+    with database.transaction() as db:
+        for duty in ("tick", "plan", "sweep", "upkeep"):
+            workers.did(db, duty)
+    assert "No scheduler has ticked" not in text(browser.get("/"))
+    with database.transaction() as db:
+        db.execute("UPDATE duties SET done_at = done_at - interval '1 hour' WHERE name = 'tick'")
+    assert "No scheduler has ticked for 60 minutes" in text(browser.get("/"))
