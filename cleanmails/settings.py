@@ -58,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_private_hosts: bool
     worker_lease_seconds: float
     event_months: int
+    feedback_id: str
 
     def __repr__(self) -> str:
         """Nothing secret: the URLs of the servers may hold passwords, and the key is the key."""
@@ -120,6 +121,7 @@ def _settle(given: Mapping[str, Any]) -> Settings:
     values["secret_key"] = _key(given) or DEVELOPMENT_KEY
     values["public_url"] = values["public_url"] or f"http://127.0.0.1:{values['port']}"
     values["dns_servers"] = values["dns_servers"] or ()
+    values["feedback_id"] = values["feedback_id"] or ""
     if values["allow_private_hosts"] is None:
         values["allow_private_hosts"] = values["environment"] == "development"
     return Settings(**values)
@@ -206,6 +208,12 @@ def _truth(text: str) -> bool:
     if text.lower() not in words:
         raise ValueError("must be true or false")
     return words[text.lower()]
+
+
+def _feedback_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]{5,15}", text):
+        raise ValueError("must be 5 to 15 letters or digits")
+    return text
 
 
 def _url_of(*schemes: str) -> Callable[[str], str]:
@@ -298,5 +306,6 @@ VARIABLES: Final = (
     Variable("CLEANMAILS_SEND_THREADS", "send_threads", "8", "threads, and so SMTP connections at once, of a send worker", _whole(1, 64)),
     Variable("CLEANMAILS_ALLOW_PRIVATE_HOSTS", "allow_private_hosts", "(true in development, false in production)", "whether mail servers and webhooks may have private or loopback addresses", _truth),
     Variable("CLEANMAILS_WORKER_LEASE_SECONDS", "worker_lease_seconds", "8", "a worker that was silent for so long counts as dead, and its work is taken up by others", _decimal(1, 600)),
+    Variable("CLEANMAILS_FEEDBACK_ID", "feedback_id", "(none)", "5 to 15 letters or digits that name this installation to Gmail; mails then have a `Feedback-ID`, and Postmaster Tools count complaints by campaign, workspace and step", _feedback_id),
     Variable("CLEANMAILS_EVENT_MONTHS", "event_months", "0", "how many full months of events are kept beside the current one; 0 keeps all", _whole(0, 1_200)),
 )  # fmt: skip

@@ -62,6 +62,13 @@ INSERT INTO events (at, workspace_id, type, lead_id, data)
 SELECT now(), %(workspace_id)s::bigint, 'lead.created', lead_id, jsonb_strip_nulls(jsonb_build_object('list_id', %(list_id)s::bigint))
 FROM arrivals WHERE verdict = 'created' ORDER BY lead_id;
 
+-- name: brings_news
+-- Leads that a row says something new of.
+SELECT a.lead_id FROM arrivals a JOIN leads l ON l.id = a.lead_id
+WHERE a.verdict = 'updated'
+  AND (a.first_name NOT IN ('', l.first_name) OR a.last_name NOT IN ('', l.last_name) OR a.company NOT IN ('', l.company)
+       OR NOT l.fields @> a.fields);
+
 -- name: update_known
 -- What a row says goes over what was known; what it leaves empty stays. Leads that the row says nothing new of are not touched: an unsubscribe need not
 -- wait for a file that is uploaded every week. Locked in order, so that two imports cannot wait for each other.

@@ -103,7 +103,7 @@ ORDER BY due.due_at, due.lead_id;
 
 -- name: write_planned
 -- The decisions become deliveries. A delivery that was put back (deferred, or held and now mended) is planned again in its own row: bytes that have been
--- tried go out again as they are, unless the sender changed.
+-- tried go out again as they are, unless the sender changed. One that was previewed has the id that its preview was made with.
 WITH wanted AS (
     SELECT * FROM unnest(%(campaigns)s::bigint[], %(leads)s::bigint[], %(steps)s::smallint[], %(senders)s::bigint[],
                          %(providers)s::text[], %(not_after)s::timestamptz[])
@@ -114,8 +114,11 @@ WITH wanted AS (
     WHERE cl.campaign_id = w.campaign_id AND cl.lead_id = w.lead_id AND cl.state = 'waiting' AND cl.step = w.step
     RETURNING cl.campaign_id, cl.lead_id, cl.workspace_id, w.step, w.sender_id, w.provider, w.not_after
 )
-INSERT INTO deliveries AS d (workspace_id, campaign_id, lead_id, step, sender_id, provider, state, planned_at, queued_at, not_after)
-SELECT workspace_id, campaign_id, lead_id, step, sender_id, provider, 'planned', %(now)s::timestamptz, %(now)s::timestamptz, not_after FROM walked
+INSERT INTO deliveries AS d (id, workspace_id, campaign_id, lead_id, step, sender_id, provider, state, planned_at, queued_at, not_after)
+OVERRIDING SYSTEM VALUE
+SELECT coalesce(p.delivery_id, nextval('deliveries_id_seq')), workspace_id, campaign_id, lead_id, step, sender_id, provider, 'planned',
+       %(now)s::timestamptz, %(now)s::timestamptz, not_after
+FROM walked LEFT JOIN previewed p USING (campaign_id, lead_id, step)
 ON CONFLICT (campaign_id, lead_id, step) DO UPDATE
 SET state = CASE WHEN d.attempts > 0 AND d.hash IS NOT NULL AND d.sender_id = EXCLUDED.sender_id THEN 'rendered' ELSE 'planned' END,
     sender_id = EXCLUDED.sender_id, provider = EXCLUDED.provider, planned_at = EXCLUDED.planned_at, queued_at = EXCLUDED.queued_at,

@@ -85,6 +85,19 @@ WITH orphan AS MATERIALIZED (
 UPDATE campaign_leads cl SET sender_id = NULL
 FROM orphan WHERE cl.campaign_id = orphan.campaign_id AND cl.lead_id = orphan.lead_id;
 
+-- name: free_held
+-- Walks that were held because a field was missing go on: of these leads, of this campaign, or of the whole workspace. If it still is, the mail is held again.
+WITH held AS MATERIALIZED (
+    SELECT cl.campaign_id, cl.lead_id FROM campaign_leads cl
+    WHERE cl.workspace_id = %(workspace_id)s::bigint AND cl.state = 'held' AND cl.hold_reason = 'missing_field'
+      AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)
+      AND (%(lead_ids)s::bigint[] IS NULL OR cl.lead_id = ANY (%(lead_ids)s::bigint[]))
+    ORDER BY cl.campaign_id, cl.lead_id
+    FOR NO KEY UPDATE OF cl
+)
+UPDATE campaign_leads cl SET state = 'waiting', due_at = now(), hold_reason = NULL
+FROM held WHERE cl.campaign_id = held.campaign_id AND cl.lead_id = held.lead_id;
+
 -- name: page
 -- A campaign's walks with their leads, in order of the leads' ids; `delivery` and `reason` are of the step at which each stands.
 SELECT cl.lead_id, l.email, l.first_name, l.last_name, l.company, cl.state, cl.step, cl.due_at, cl.sender_id, s.address AS sender, cl.settled_at,

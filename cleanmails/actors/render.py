@@ -2,14 +2,15 @@
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 
 import msgspec
 
 from cleanmails import log
-from cleanmails.actors.work import Work, stopwatch
+from cleanmails.actors.work import Kit, Work, stopwatch
 from cleanmails.errors import CleanmailsError, InvalidError, MissingFieldError, TemplateError
 from cleanmails.ledger import deliveries
 from cleanmails.ledger.db import Row
@@ -23,6 +24,10 @@ logger = log.get(__name__)
 
 _keyring = dkim.Keyring()
 _parse = lru_cache(maxsize=4096)(content.parse)
+_NO_ANSWERS: Mapping[str, str] = MappingProxyType({})
+
+TEST_MARK = "[Test]"
+"""What a test's subject begins with."""
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,8 +88,14 @@ def why(error: CleanmailsError) -> str:
     return error.message
 
 
-def make(work: Work, row: Row, now: datetime) -> Rendered:
-    """One mail from its facts. MissingFieldError, TemplateError, InvalidError: it cannot be made. The same facts and time give the same bytes."""
+def make(
+    work: Kit, row: Row, now: datetime, *, answers: Mapping[str, str] = _NO_ANSWERS, test_to: str | None = None
+) -> Rendered:
+    """One mail from its facts, for a worker and for a preview alike: the same facts and time give the same bytes.
+
+    `answers` are a model's, by the question's key. `test_to` is who gets it in the lead's place, marked as a test. MissingFieldError,
+    TemplateError, InvalidError: it cannot be made.
+    """
     seed = content.Seed.of(row["campaign_id"], row["lead_id"], row["step"])
     lead = content.lead_fields(
         email=row["email"],
@@ -95,8 +106,9 @@ def make(work: Work, row: Row, now: datetime) -> Rendered:
     )
     blank = row["missing_field"] == MissingField.BLANK
     leave = f"{base_url(work, row)}/unsubscribe/{work.tokens.sign(Purpose.UNSUBSCRIBE, row['id'])}"
-    words = _words(row, seed, lead, blank=blank)
-    body = content.resolve_body(_parse(row["body"], where="body"), lead, seed, blank=blank, unsubscribe_url=leave)
+    words = _words(row, seed, lead, answers, blank=blank)
+    template = _parse(html.signed(row["body"], row["signature"]), where="body")
+    body = content.resolve_body(template, lead, seed, answers=answers, blank=blank, unsubscribe_url=leave)
     dressed = html.dress(body, unsubscribe_url=leave, postal_address=row["postal_address"])
     message_id = row["message_id"] or _message_id(work, row)
     letter = message.Letter(
@@ -104,9 +116,9 @@ def make(work: Work, row: Row, now: datetime) -> Rendered:
         date=now,
         sender_address=row["sender_address"],
         sender_name=row["sender_name"],
-        recipient_address=row["email"],
-        recipient_name=f"{row['first_name']} {row['last_name']}".strip(),
-        subject=words.subject,
+        recipient_address=test_to or row["email"],
+        recipient_name="" if test_to else f"{row['first_name']} {row['last_name']}".strip(),
+        subject=f"{TEST_MARK} {words.subject}" if test_to else words.subject,
         html=dressed.html,
         text=dressed.text,
         in_reply_to=words.in_reply_to,
@@ -114,6 +126,7 @@ def make(work: Work, row: Row, now: datetime) -> Rendered:
         reply_to=row["reply_to"],
         unsubscribe_url=leave,
         unsubscribe_mailto=f"{row['sender_address']}?subject=unsubscribe" if row["has_imap"] else None,
+        feedback_id=_feedback_id(work, row),
     )
     raw = message.compose(letter).raw
     print_ = bytes.fromhex(message.fingerprint(raw))
@@ -132,32 +145,47 @@ def make(work: Work, row: Row, now: datetime) -> Rendered:
     )
 
 
-def base_url(work: Work, row: Row) -> str:
+def base_url(work: Kit, row: Row) -> str:
     """Where a mail's links lead: the workspace's own tracking domain once it is verified, else this installation."""
     return f"https://{row['tracking_domain']}" if row["tracking_domain"] else work.settings.public_url.rstrip("/")
 
 
-def _words(row: Row, seed: content.Seed, lead: dict[str, str], *, blank: bool) -> Words:
+def _words(row: Row, seed: content.Seed, lead: dict[str, str], answers: Mapping[str, str], *, blank: bool) -> Words:
     """A step with subjects starts a conversation; one without goes on with the last one, or starts it if no mail of it was ever sent."""
     thread = row["thread"]
     starts = [index for index, mail in enumerate(thread) if mail["starts_thread"]]
     if row["subjects"] or not starts:
         subjects = row["subjects"] or row["earlier_subjects"] or [""]
-        index = content.pick_subject(seed, len(subjects))
-        subject = content.resolve_subject(_parse(subjects[index], where="subject"), lead, seed, blank=blank)
+        index = _choice(row, seed, len(subjects))
+        template = _parse(subjects[index], where="subject")
+        subject = content.resolve_subject(template, lead, seed, answers=answers, blank=blank)
         return Words(subject=subject, index=index)
     conversation = thread[starts[-1] :]
     ids = tuple(mail["message_id"] for mail in conversation)
     return Words(subject=f"Re: {conversation[0]['subject']}", index=None, in_reply_to=ids[-1], references=ids)
 
 
-def _message_id(work: Work, row: Row) -> str:
+def _choice(row: Row, seed: content.Seed, n: int) -> int:
+    """Which of `n` subjects: the one that this delivery was rendered with before, the one that won, or as the seed falls."""
+    for chosen in (row["subject_index"], row["winner"] if row["subjects"] else None):
+        if chosen is not None and chosen < n:
+            return int(chosen)
+    return content.pick_subject(seed, n)
+
+
+def _feedback_id(work: Kit, row: Row) -> str | None:
+    """Google's Feedback-ID: campaign, workspace, step, and who we are; complaints are then counted by each."""
+    ours = work.settings.feedback_id
+    return f"{row['campaign_id']}:{row['workspace_id']}:{row['step']}:{ours}" if ours else None
+
+
+def _message_id(work: Kit, row: Row) -> str:
     """Unguessable, and the same however often the delivery is rendered."""
     token = hmac.new(work.message_key, row["id"].to_bytes(8), hashlib.sha256).digest()[:20]
     return message.message_id(token, row["sender_address"].rpartition("@")[2])
 
 
-def _key(work: Work, row: Row) -> dkim.Key:
+def _key(work: Kit, row: Row) -> dkim.Key:
     def load() -> dkim.Key:
         with work.database.transaction() as db:
             sealed = deliveries.dkim_key(db, row["key_id"])

@@ -78,24 +78,12 @@ class Lease:
             logger.warning("lease.not_returned", worker=self.worker_id)
 
 
-class Work(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """What the bodies of the actors work with."""
+class Kit(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """What a mail is made with, by a worker and for a preview alike."""
 
     settings: Settings
     database: Database
-    queues: Queues
-    daily: Daily
-    rate: Rate
     vault: Vault
-    lease: Lease
-    stop: threading.Event
-    progress: Progress | None = None
-    """Told the named points of each mail's way (`after_claim`, `before_dot` ...); the chaos test kills the process there."""
-
-    @property
-    def worker_id(self) -> int:
-        """Under whose name deliveries are taken."""
-        return self.lease.worker_id
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -106,6 +94,23 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def message_key(self) -> bytes:
         """What Message-IDs are drawn from."""
         return self.vault.derive("message-ids")
+
+
+class Work(Kit, frozen=True, kw_only=True, dict=True):
+    """What the bodies of the actors work with."""
+
+    queues: Queues
+    daily: Daily
+    rate: Rate
+    lease: Lease
+    stop: threading.Event
+    progress: Progress | None = None
+    """Told the named points of each mail's way (`after_claim`, `before_dot` ...); the chaos test kills the process there."""
+
+    @property
+    def worker_id(self) -> int:
+        """Under whose name deliveries are taken."""
+        return self.lease.worker_id
 
     @property
     def journals(self) -> Path:

@@ -28,6 +28,7 @@ from cleanmails.api.health import healthz
 from cleanmails.api.imports import Imports, Uploads
 from cleanmails.api.leads import Leads
 from cleanmails.api.lists import Lists
+from cleanmails.api.previews import Checks, Previews
 from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
 from cleanmails.api.status import Statuses
@@ -55,6 +56,8 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Leads,
     Suppressions,
     Campaigns,
+    Previews,
+    Checks,
     Explain,
     Forecasts,
     Unsubscribe,

@@ -85,6 +85,8 @@ def _put(db: Connection, workspace_id: int, current: Row, change: CampaignChange
         walks.move_launch(db, campaign_id, current["launch_at"], written["launch_at"])
     if not isinstance(change.steps, UnsetType):
         campaigns.put_steps(db, campaign_id, [each.step() for each in change.steps])
+    if change.steps is not UNSET or written["missing_field"] != current["missing_field"]:
+        walks.free_held(db, workspace_id, campaign_id=campaign_id)
     if not isinstance(change.lists, UnsetType):
         known = campaigns.known_lists(db, workspace_id, _ids(change.lists))
         faults += _unknown("lists", change.lists, known)

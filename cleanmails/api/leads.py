@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from cleanmails.api.auth import Principal
 from cleanmails.api.fields import MailAddress
-from cleanmails.api.given import Given
+from cleanmails.api.given import Enqueue, Given
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
 from cleanmails.errors import ConflictError, Fault
@@ -134,8 +134,9 @@ class Leads(Controller):
         data: JSONBody[LeadChange],
         database: Given[Database],
         principal: Given[Principal],
+        enqueue: Given[Enqueue],
     ) -> Lead:
-        """Change what is known of a lead. Mails that are not rendered yet use it."""
+        """Change what is known of a lead. Mails that are not rendered yet use it, and those that were held for want of it go on."""
         given = {
             name: value.strip()
             for name in ("first_name", "last_name", "company")
@@ -151,6 +152,7 @@ class Leads(Controller):
                 fields={name: value for name, value in fields.items() if value},
                 removed=[name for name, value in fields.items() if not value],
             )
+        enqueue("plan")
         return lead(row)
 
     @delete("/{lead_id:int}", sync_to_thread=True, responses=also(409))

@@ -150,13 +150,13 @@ class Senders(Controller):
         with database.transaction() as db:
             row = senders.read(db, workspace, sender_id, today=now.date())
         mail, passed = row["address"], None
-        mailbox = merged(_mailbox(row), data, mail, sender_id, vault)
+        mailbox = merged(as_mailbox(row), data, mail, sender_id, vault)
         if any(name.startswith("smtp_") for name in data.fields):
             passed = data.test and _must_pass(_tested(mailbox, mail, sender_id, vault, settings))
         stops = passed is False or data.status == "paused"
         with database.transaction() as db:
             # Merged once more, into what stands there now: somebody else may have changed the sender meanwhile.
-            mailbox = _mailbox(senders.lock(db, workspace, sender_id, stop=stops))
+            mailbox = as_mailbox(senders.lock(db, workspace, sender_id, stop=stops))
             mailbox = merged(mailbox, data, mail, sender_id, vault)
             senders.update(db, workspace, sender_id, standing(mailbox, data.status, passed=passed, now=now), now=now)
             row = senders.read(db, workspace, sender_id, today=now.date())
@@ -192,7 +192,7 @@ class Senders(Controller):
         workspace = principal.workspace_id
         with database.transaction() as db:
             row = senders.read(db, workspace, sender_id, today=now.date())
-        found = _tested(_mailbox(row), row["address"], sender_id, vault, settings)
+        found = _tested(as_mailbox(row), row["address"], sender_id, vault, settings)
         with database.transaction() as db:
             if found.passed:
                 senders.record_pass(db, workspace, sender_id, now=now)
@@ -212,7 +212,8 @@ def _must_pass(found: Trial) -> bool:
     return True
 
 
-def _mailbox(row: Row) -> Mailbox:
+def as_mailbox(row: Row) -> Mailbox:
+    """The columns of a sender's row that say where its mail goes."""
     return msgspec.convert({name: row[name] for name in Mailbox.__struct_fields__}, Mailbox)
 
 

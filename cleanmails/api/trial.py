@@ -7,13 +7,14 @@ import msgspec
 from cleanmails.errors import Fault, UnreachableError
 from cleanmails.ledger.senders import Mailbox
 from cleanmails.mail.connector import Connector
+from cleanmails.mail.message import wire_address
 from cleanmails.mail.smtp import Endpoint, Session, Timeouts
 from cleanmails.records import Answer, Stage
 from cleanmails.settings import Settings
 from cleanmails.vault import Vault
 
 # A person waits for the answer: shorter than what a send worker grants.
-_PATIENCE: Final = Timeouts(connect=8, greeting=10, tls=8, auth=15)
+_PATIENCE: Final = Timeouts(connect=8, greeting=10, tls=8, auth=15, envelope=15, data=15, body=30, dot=60)
 
 _SENTENCES: Final = {
     Stage.CONNECT: "The server could not be reached.",
@@ -75,7 +76,17 @@ def run(endpoint: Endpoint, settings: Settings) -> Trial:
         return Trial(passed=True, stage=Stage.AUTH, code="ok", sentence=_passed(endpoint), reply="", offers=offers)
     code = cause.code if isinstance(cause, UnreachableError) else f"smtp_{answer.stage}"
     sentence = _SENTENCES.get(answer.stage, _SENTENCES[Stage.GREETING])
-    return Trial(passed=False, stage=answer.stage, code=code, sentence=sentence, reply=_said(answer), offers=[])
+    return Trial(passed=False, stage=answer.stage, code=code, sentence=sentence, reply=said(answer), offers=[])
+
+
+def hand_in(endpoint: Endpoint, settings: Settings, mail_from: str, recipient: str, raw: bytes) -> Answer:
+    """Hands in one mail that no ledger knows of. Never raises for what a network or a server does."""
+    session = Session(
+        endpoint, connect=Connector(allow_private=settings.allow_private_hosts).connect, timeouts=_PATIENCE
+    )
+    answer = session.open() or session.send(wire_address(mail_from), wire_address(recipient), raw, mark=lambda: True)
+    session.close()
+    return answer
 
 
 def _passed(endpoint: Endpoint) -> str:
@@ -86,7 +97,7 @@ def _passed(endpoint: Endpoint) -> str:
     )
 
 
-def _said(answer: Answer) -> str:
+def said(answer: Answer) -> str:
     """The server's words, with its codes, or what broke."""
     codes = [str(part) for part in (answer.code, answer.enhanced) if part is not None]
     text = " ".join([*codes, answer.text])

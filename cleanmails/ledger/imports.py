@@ -41,7 +41,9 @@ def take(db: Connection, workspace_id: int, list_id: int | None, arrivals: Itera
     db.execute(sql("imports.recognise"), workspace)
     db.execute(sql("imports.create_leads"), workspace)
     db.execute(sql("imports.tell_created"), workspace | {"list_id": list_id})
-    db.execute(sql("imports.update_known"))
+    if news := [row["lead_id"] for row in db.execute(sql("imports.brings_news"))]:
+        walks.free_held(db, workspace_id, lead_ids=news)
+        db.execute(sql("imports.update_known"))
     if list_id is not None:
         _put_on_list(db, workspace_id, list_id)
     row = db.execute(sql("imports.totals")).fetchone()

@@ -47,7 +47,10 @@ def update(
     fields: Mapping[str, str] | None = None,
     removed: Sequence[str] = (),
 ) -> Row:
-    """The lead with its new values: None leaves one as it is, `fields` are set beside those there are, `removed` ones go. NotFoundError."""
+    """The lead with its new values: None leaves one as it is, `fields` are set beside those there are, `removed` ones go. NotFoundError.
+
+    What was held because a field was missing goes on.
+    """
     values = {
         "workspace_id": workspace_id,
         "id": lead_id,
@@ -57,6 +60,7 @@ def update(
         "fields": msgspec.json.encode(fields or {}).decode(),
         "removed": list(removed),
     }
+    walks.free_held(db, workspace_id, lead_ids=[lead_id])
     db.execute(sql("leads.update_lead"), values)
     return read(db, workspace_id, lead_id)
 

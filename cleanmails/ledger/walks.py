@@ -54,6 +54,21 @@ def free_of_senders(db: Connection, campaign_id: int) -> int:
     return db.execute(sql("walks.free_of_senders"), {"campaign_id": campaign_id}).rowcount
 
 
+def free_held(
+    db: Connection, workspace_id: int, *, campaign_id: int | None = None, lead_ids: Sequence[int] | None = None
+) -> int:
+    """Lets walks go on that were held for a missing field: of these leads, of this campaign, or all of the workspace; returns how many.
+
+    To come before the leads are changed, in the same transaction: walks are locked first.
+    """
+    values = {
+        "workspace_id": workspace_id,
+        "campaign_id": campaign_id,
+        "lead_ids": None if lead_ids is None else list(lead_ids),
+    }
+    return db.execute(sql("walks.free_held"), values).rowcount
+
+
 def move_launch(db: Connection, campaign_id: int, was: datetime, launch_at: datetime | None) -> None:
     """Lets walks that are due at the launch `was` be due at the new one, or now."""
     db.execute(sql("walks.move_launch"), {"campaign_id": campaign_id, "was": was, "launch_at": launch_at})

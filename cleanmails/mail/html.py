@@ -22,6 +22,15 @@ class Dressed(msgspec.Struct, frozen=True):
     text: str
 
 
+def signed(body: str, signature: str) -> str:
+    """The author's body with the sender's signature below it, as a template: HTML as it is, plain text with its lines kept. Braces in it are no tags."""
+    if not signature.strip():
+        return body
+    written = signature if "<" in signature else html.escape(signature.strip()).replace("\n", "<br>\n")
+    written = written.replace("{", "&#123;").replace("}", "&#125;")
+    return _before_end(body, f"\n<div>{written}</div>")
+
+
 def dress(
     body: Resolved,
     *,
