@@ -25,6 +25,10 @@ COMMANDS: Final = {
         "break everything while campaigns run, and count that nobody was mailed twice or lost",
     ),
     "doctor": ("cleanmails.actors.doctor:main", "ask the ledger whether everything in it is as it must be"),
+    "reclassify": (
+        "cleanmails.actors.hits:reclassify",
+        "judge all opens and clicks again by the rules of this version",
+    ),
     "owner": ("cleanmails.api.owner:main", "make the first user, or give one a new password"),
     "bench": ("cleanmails.bench.run:main", "measure one part: pipeline, plan or render"),
     "settings": (

@@ -59,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_lease_seconds: float
     event_months: int
     feedback_id: str
+    trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
     def __repr__(self) -> str:
         """Nothing secret: the URLs of the servers may hold passwords, and the key is the key."""
@@ -274,6 +275,13 @@ def _address(text: str) -> tuple[str, int]:
         raise ValueError("must be a list of IP addresses, each with or without a port, like 192.0.2.1:53") from error
 
 
+def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError("must be a list of IP addresses or networks, like 127.0.0.1,10.0.0.0/8") from error
+
+
 def _provider_rates(text: str) -> dict[str, float]:
     rates = dict(PROVIDER_RATES)
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -308,4 +316,5 @@ VARIABLES: Final = (
     Variable("CLEANMAILS_WORKER_LEASE_SECONDS", "worker_lease_seconds", "8", "a worker that was silent for so long counts as dead, and its work is taken up by others", _decimal(1, 600)),
     Variable("CLEANMAILS_FEEDBACK_ID", "feedback_id", "(none)", "5 to 15 letters or digits that name this installation to Gmail; mails then have a `Feedback-ID`, and Postmaster Tools count complaints by campaign, workspace and step", _feedback_id),
     Variable("CLEANMAILS_EVENT_MONTHS", "event_months", "0", "how many full months of events are kept beside the current one; 0 keeps all", _whole(0, 1_200)),
+    Variable("CLEANMAILS_TRUSTED_PROXIES", "trusted_proxies", "127.0.0.1,::1", "addresses or networks of the proxies in front of the web process: what they say in `X-Forwarded-For` is believed, and nobody else", _networks),
 )  # fmt: skip

@@ -64,6 +64,15 @@ class Vault:
         """32 bytes for one purpose (`session`, `unsubscribe` ...), always the same for the current key (HKDF, RFC 5869)."""
         return _subkey(self._keys[self._current], f"derive:{purpose}")
 
+    @property
+    def current(self) -> int:
+        """The id of the key that seals."""
+        return self._current
+
+    def derive_all(self, purpose: str) -> dict[int, bytes]:
+        """`derive` for every key by its id: what was signed before a key was changed can still be read."""
+        return {number: _subkey(key, f"derive:{purpose}") for number, key in self._keys.items()}
+
 
 def _subkey(key: bytes, info: str) -> bytes:
     return HKDF(SHA256(), length=32, salt=None, info=f"cleanmails:{info}".encode()).derive(key)

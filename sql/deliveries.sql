@@ -44,12 +44,13 @@ SELECT private_sealed FROM dkim_keys WHERE id = %(id)s::bigint;
 -- Bytes, hash and Message-ID, at once; the Message-ID stays what it was if the delivery was rendered before.
 WITH made AS (
     SELECT * FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(raws)b::bytea[], %(hashes)b::bytea[], %(message_ids)s::text[], %(dates)s::timestamptz[],
-                         %(subjects)s::text[], %(indexes)s::smallint[], %(starts)s::boolean[])
-             AS t (id, token, raw, hash, message_id, mail_date, subject, subject_index, starts_thread)
+                         %(subjects)s::text[], %(indexes)s::smallint[], %(starts)s::boolean[], %(links)s::text[])
+             AS t (id, token, raw, hash, message_id, mail_date, subject, subject_index, starts_thread, links)
 ), written AS (
     UPDATE deliveries d
     SET state = 'rendered', worker_id = NULL, queued_at = %(now)s::timestamptz, rendered_at = %(now)s::timestamptz, hash = m.hash,
-        message_id = m.message_id, mail_date = m.mail_date, subject = m.subject, subject_index = m.subject_index, starts_thread = m.starts_thread
+        message_id = m.message_id, mail_date = m.mail_date, subject = m.subject, subject_index = m.subject_index, starts_thread = m.starts_thread,
+        links = CASE WHEN m.links IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(m.links::jsonb)) END
     FROM made m WHERE d.id = m.id AND d.token = m.token AND d.state = 'planned'
     RETURNING d.id, d.sender_id, m.raw
 ), kept AS (

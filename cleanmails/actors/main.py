@@ -68,7 +68,7 @@ def run(
     os.environ["dramatiq_queue_prefetch"] = str(group.prefetch)  # noqa: SIM112 - dramatiq's own name
     from dramatiq import Worker
 
-    from cleanmails.actors import sweep
+    from cleanmails.actors import hits, sweep
     from cleanmails.actors.broker import Queues, make_broker
     from cleanmails.actors.declare import declare
     from cleanmails.ledger.db import Database
@@ -97,13 +97,16 @@ def run(
         )
         close = declare(broker, work, group.queues)
         consumer = Worker(broker, queues=set(group.queues), worker_threads=threads, worker_timeout=200)
-        sweeping = sweep.start(work)
+        duties = [sweep.start(work)]
+        if kind == "upkeep":
+            duties.append(hits.start(work))
         consumer.start()
         logger.info("worker.started", group=kind, worker=lease.worker_id, threads=threads)
         stop.wait()
         logger.info("worker.draining", group=kind, worker=lease.worker_id)
         consumer.stop(timeout=25_000)
-        sweeping.join()
+        for duty in duties:
+            duty.join()
         close()
     logger.info("worker.stopped", group=kind, worker=lease.worker_id)
 

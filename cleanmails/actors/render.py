@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -15,9 +15,9 @@ from cleanmails.errors import CleanmailsError, InvalidError, MissingFieldError, 
 from cleanmails.ledger import deliveries
 from cleanmails.ledger.db import Row
 from cleanmails.ledger.deliveries import Rendered
-from cleanmails.mail import dkim, html, message
+from cleanmails.mail import dkim, html, message, tokens
 from cleanmails.mail.tokens import Purpose
-from cleanmails.records import MissingField
+from cleanmails.records import MissingField, Resolved
 from cleanmails.rules import content
 
 logger = log.get(__name__)
@@ -109,7 +109,15 @@ def make(
     words = _words(row, seed, lead, answers, blank=blank)
     template = _parse(html.signed(row["body"], row["signature"]), where="body")
     body = content.resolve_body(template, lead, seed, answers=answers, blank=blank, unsubscribe_url=leave)
-    dressed = html.dress(body, unsubscribe_url=leave, postal_address=row["postal_address"])
+    tracked = _tracked(work, row, body)
+    dressed = html.dress(
+        body,
+        unsubscribe_url=leave,
+        postal_address=row["postal_address"],
+        wrap=tracked.wrap,
+        pixel_url=tracked.pixel_url,
+        decoy_url=tracked.decoy_url,
+    )
     message_id = row["message_id"] or _message_id(work, row)
     letter = message.Letter(
         message_id=message_id,
@@ -142,6 +150,33 @@ def make(
         subject=words.subject,
         subject_index=words.index,
         starts_thread=words.in_reply_to is None,
+        links=tracked.links,
+    )
+
+
+class Tracked(msgspec.Struct, frozen=True, kw_only=True):
+    """What tracking puts into a mail, all of it made of the delivery's id: the preview and every rendering say the same."""
+
+    pixel_url: str | None = None
+    decoy_url: str | None = None
+    wrap: Callable[[int, str], str] | None = None
+    links: tuple[str | None, ...] | None = None
+
+
+def _tracked(work: Work, row: Row, body: Resolved) -> Tracked:
+    """As the campaign's switches say. A mail without links that could be wrapped keeps none, and gets no link that nobody sees."""
+    base, pixel = base_url(work, row), None
+    if row["track_opens"]:
+        pixel = tokens.pixel_url(base, work.tokens, row["id"])
+    if not (row["track_clicks"] and body.links):
+        return Tracked(pixel_url=pixel)
+    found = {link.number: link.url for link in body.links}
+    stem = tokens.link_url(base, work.tokens, row["id"], tokens.DECOY)
+    return Tracked(
+        pixel_url=pixel,
+        decoy_url=stem,
+        wrap=lambda number, _: f"{stem[:-1]}{number}",
+        links=tuple(found.get(number) for number in range(1, max(found) + 1)),
     )
 
 

@@ -88,7 +88,7 @@ class Kit(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def tokens(self) -> Tokens:
         """What links in mails are signed with."""
-        return Tokens({1: self.vault.derive("tokens")})
+        return Tokens(self.vault.derive_all("tokens"), self.vault.current)
 
     @cached_property
     def message_key(self) -> bytes:

@@ -14,7 +14,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 from structlog.contextvars import clear_contextvars
 
 from cleanmails import log
-from cleanmails.api import auth, pages, problems, reference
+from cleanmails.api import auth, client, pages, problems, reference, tracking
 from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.body import JsonBody
 from cleanmails.api.campaigns import Campaigns
@@ -29,6 +29,7 @@ from cleanmails.api.imports import Imports, Uploads
 from cleanmails.api.leads import Leads
 from cleanmails.api.lists import Lists
 from cleanmails.api.previews import Checks, Previews
+from cleanmails.api.recorder import Recorder
 from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
 from cleanmails.api.status import Statuses
@@ -38,6 +39,7 @@ from cleanmails.api.unsubscribe import Unsubscribe
 from cleanmails.api.workspace import Workspaces
 from cleanmails.ledger.db import Database
 from cleanmails.mail.dns import Resolver
+from cleanmails.mail.tokens import Tokens
 from cleanmails.settings import Settings
 from cleanmails.vault import Vault
 
@@ -101,8 +103,11 @@ def create_app(
     vault = vault or Vault.from_settings(settings)
     clock = clock or _now
     wake = enqueue or _nobody
+    recorder = Recorder(database)
+    tracked = tracking.mount(recorder, Tokens(vault.derive_all("tokens"), vault.current))
     app = Litestar(
-        route_handlers=[*CONTROLLERS, *dashboard],
+        route_handlers=[*CONTROLLERS, tracked, *dashboard],
+        on_shutdown=[recorder.close],
         state=State({"database": database, "settings": settings, "clock": clock}),
         dependencies={
             "database": _value(database),
@@ -123,12 +128,12 @@ def create_app(
         logging_config=None,
         openapi_config=reference.config(),
     )
-    app.asgi_handler = _served(app.asgi_handler)
+    app.asgi_handler = _served(app.asgi_handler, settings.trusted_proxies)
     return app
 
 
-def _served(inner: ASGIApp) -> ASGIApp:
-    """Around everything, refusals and unknown addresses too: the security headers, and one log line a request.
+def _served(inner: ASGIApp, trusted: Sequence[client.Network]) -> ASGIApp:
+    """Around everything, refusals and unknown addresses too: who asks, the security headers, and one log line a request.
 
     The line names the route, never the address that was asked for: addresses hold tokens.
     """
@@ -138,6 +143,7 @@ def _served(inner: ASGIApp) -> ASGIApp:
             await inner(scope, receive, send)
             return
         clear_contextvars()
+        scope["client"] = _client(scope, trusted)
         began = time.perf_counter()
         status = 500
 
@@ -156,6 +162,14 @@ def _served(inner: ASGIApp) -> ASGIApp:
             _log.info("request.served", method=scope.get("method"), route=route, status=status, ms=took)
 
     return serve
+
+
+def _client(scope: Scope, trusted: Sequence[client.Network]) -> tuple[str, int] | None:
+    """Who asks, past the proxies that are trusted. Its port is not known any more."""
+    peer = scope.get("client")
+    forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    found = client.address(peer[0] if peer else None, forwarded, trusted)
+    return None if found is None else (found, 0)
 
 
 def _principal(request: Request[Any, Any, Any]) -> auth.Principal:

@@ -4,6 +4,7 @@ Programs that look at links before people do (GET, HEAD) change nothing; only a 
 whether a link is real.
 """
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,6 +25,8 @@ _TITLES: Final = {
     "done": "You are unsubscribed",
     "taken": "You are unsubscribed",
     "unknown": "This link does not work",
+    "decoy": "This link is for programs",
+    "busy": "One moment, please",
 }
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 
@@ -65,13 +68,22 @@ class Unsubscribe(Controller):
 
 
 def _recipient(database: Database, vault: Vault, token: str) -> Row | None:
-    delivery_id = Tokens({1: vault.derive("tokens")}).read(token, Purpose.UNSUBSCRIBE)
+    delivery_id = Tokens(vault.derive_all("tokens"), vault.current).read(token, Purpose.UNSUBSCRIBE)
     if delivery_id is None:
         return None
     with database.transaction() as db:
         return suppressions.recipient(db, delivery_id)
 
 
-def _page(state: Literal["asked", "done", "taken", "unknown"], email: str = "", *, status: int = 200) -> Response[Any]:
-    text = _templates.get_template("unsubscribe.html").render(state=state, title=_TITLES[state], email=email)
+State = Literal["asked", "done", "taken", "unknown", "decoy", "busy"]
+
+
+@lru_cache(maxsize=64)
+def render_page(state: State, email: str = "") -> str:
+    """One of the pages that recipients see."""
+    return _templates.get_template("unsubscribe.html").render(state=state, title=_TITLES[state], email=email)
+
+
+def _page(state: State, email: str = "", *, status: int = 200) -> Response[Any]:
+    text = render_page(state, email)
     return Response(text, media_type="text/html", status_code=status, headers=_HEADERS)

@@ -18,7 +18,10 @@ Held = tuple[int, int]
 
 
 class Rendered(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail that was made: its bytes, and what the ledger keeps of it. `subject_index` is the A/B choice, None in a continued thread."""
+    """A mail that was made: its bytes, and what the ledger keeps of it. `subject_index` is the A/B choice, None in a continued thread.
+
+    `links`: where its wrapped links lead, by their number (from 1; None for a number it does not use); None if nothing is wrapped.
+    """
 
     id: int
     token: int
@@ -29,6 +32,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     subject_index: int | None
     starts_thread: bool
+    links: tuple[str | None, ...] | None = None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,10 +92,21 @@ def dkim_key(db: Connection, key_id: int) -> bytes:
 def write_rendered(db: Connection, now: datetime, mails: Iterable[Rendered]) -> dict[int, list[int]]:
     """Keeps the bytes; returns the ids that are ready now, by sender."""
     rows = [
-        (m.id, m.token, m.raw, m.hash, m.message_id, m.mail_date, m.subject, m.subject_index, m.starts_thread)
+        (
+            m.id,
+            m.token,
+            m.raw,
+            m.hash,
+            m.message_id,
+            m.mail_date,
+            m.subject,
+            m.subject_index,
+            m.starts_thread,
+            None if m.links is None else msgspec.json.encode(m.links).decode(),
+        )
         for m in mails
     ]
-    names = ("ids", "tokens", "raws", "hashes", "message_ids", "dates", "subjects", "indexes", "starts")
+    names = ("ids", "tokens", "raws", "hashes", "message_ids", "dates", "subjects", "indexes", "starts", "links")
     ready: dict[int, list[int]] = {}
     for row in db.execute(sql("deliveries.write_rendered"), columns(names, rows) | {"now": now}):
         ready.setdefault(row["sender_id"], []).append(row["id"])

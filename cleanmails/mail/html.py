@@ -12,6 +12,7 @@ from cleanmails.records import Resolved
 UNSUBSCRIBE_WORD = "Unsubscribe"
 
 _END = re.compile(r"</(?:body|html)\b", re.IGNORECASE)
+_DECOY = '<a href="{}" aria-hidden="true" tabindex="-1" style="display:none"></a>'
 _TAIL = 400  # characters; what ends a page stands there, and programs forgive what comes after it
 
 
@@ -38,6 +39,7 @@ def dress(
     postal_address: str = "",
     wrap: Callable[[int, str], str] | None = None,
     pixel_url: str | None = None,
+    decoy_url: str | None = None,
 ) -> Dressed:
     """The body as it is sent.
 
@@ -49,7 +51,8 @@ def dress(
     link = None if body.unsubscribe else unsubscribe_url
     footer, text_footer = _footer(link, _postal(postal_address)) if link or postal_address else ("", "")
     pixel = f'<img src="{html.escape(pixel_url)}" width="1" height="1" alt="" style="border:0">' if pixel_url else ""
-    return Dressed(_before_end("".join(pieces), footer + pixel), f"{body.text}{text_footer}\n")
+    decoy = _DECOY.format(html.escape(decoy_url)) if decoy_url else ""
+    return Dressed(_before_end("".join(pieces), footer + decoy + pixel), f"{body.text}{text_footer}\n")
 
 
 def _wrapped(body: Resolved, wrap: Callable[[int, str], str]) -> tuple[str, ...]:

@@ -16,6 +16,10 @@ _BODY: Final = struct.Struct(">BBQ")
 _MAC: Final = 16
 _LENGTH: Final = 35  # characters of 26 bytes
 
+_LARGEST: Final = 2**63 - 1
+DECOY: Final = 0
+"""The number of the link that no person sees; those of the author begin at 1."""
+
 
 class Purpose(IntEnum):
     """What a token is for; one that was made for another purpose is refused."""
@@ -23,6 +27,16 @@ class Purpose(IntEnum):
     UNSUBSCRIBE = 1
     OPEN = 2
     CLICK = 3
+
+
+def pixel_url(base: str, tokens: "Tokens", delivery_id: int) -> str:
+    """The address of a mail's pixel."""
+    return f"{base}/t/{tokens.sign(Purpose.OPEN, delivery_id)}/pixel.png"
+
+
+def link_url(base: str, tokens: "Tokens", delivery_id: int, number: int) -> str:
+    """The address that stands for link `number` of a mail; `DECOY` is the one that no person sees."""
+    return f"{base}/t/{tokens.sign(Purpose.CLICK, delivery_id)}/link/{number}"
 
 
 class Tokens:
@@ -45,7 +59,7 @@ class Tokens:
             key_id, _, delivery_id = _BODY.unpack_from(base64.b64decode(token + "=", b"-_", validate=True))
         except (binascii.Error, ValueError):
             return None
-        if key_id not in self._keys:
+        if key_id not in self._keys or delivery_id > _LARGEST:
             return None
         # The whole text is compared, not the MAC alone: other spellings of the same bytes (spare bits, the plain alphabet) are no tokens of ours.
         made = self._sign(key_id, purpose, delivery_id)

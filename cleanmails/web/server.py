@@ -65,6 +65,7 @@ def serve(app: Litestar, settings: Settings) -> None:
             http="httptools",
             lifespan="on",
             access_log=False,
+            proxy_headers=False,  # who asks is found out in one place, by CLEANMAILS_TRUSTED_PROXIES
             server_header=False,
             log_config=None,
             log_level="warning",
