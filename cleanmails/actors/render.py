@@ -109,7 +109,7 @@ def make(
     words = _words(row, seed, lead, answers, blank=blank)
     template = _parse(html.signed(row["body"], row["signature"]), where="body")
     body = content.resolve_body(template, lead, seed, answers=answers, blank=blank, unsubscribe_url=leave)
-    tracked = _tracked(work, row, body)
+    tracked = Tracked() if test_to else _tracked(work, row, body)  # a test is outside all statistics
     dressed = html.dress(
         body,
         unsubscribe_url=leave,
@@ -133,7 +133,7 @@ def make(
         references=words.references,
         reply_to=row["reply_to"],
         unsubscribe_url=leave,
-        unsubscribe_mailto=f"{row['sender_address']}?subject=unsubscribe" if row["has_imap"] else None,
+        unsubscribe_mailto=row["sender_address"] if row["has_imap"] else None,
         feedback_id=_feedback_id(work, row),
     )
     raw = message.compose(letter).raw
@@ -163,7 +163,7 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[str | None, ...] | None = None
 
 
-def _tracked(work: Work, row: Row, body: Resolved) -> Tracked:
+def _tracked(work: Kit, row: Row, body: Resolved) -> Tracked:
     """As the campaign's switches say. A mail without links that could be wrapped keeps none, and gets no link that nobody sees."""
     base, pixel = base_url(work, row), None
     if row["track_opens"]:
