@@ -1,6 +1,8 @@
 import pytest
+from msgspec.structs import replace
 
 from cleanmails.actors import plan
+from cleanmails.rules import gates
 
 
 def test_due_walks_become_planned_deliveries_and_their_ids_go_to_render(house, work):
@@ -85,3 +87,74 @@ def test_follow_ups_of_a_lost_sender_are_taken_over_if_the_campaign_says_so(hous
     assert plan.plan(work) == 1
     assert house.delivery(moving, moves)["sender_id"] == other
     assert house.walk(waiting, waits)["state"] == "waiting"
+
+
+def test_after_an_hour_without_a_scheduler_there_is_no_burst(house, new_work, configured):
+    """A hundred leads have waited; whoever wakes the planner, and however often, no more go out than in any other round."""
+    work = new_work(settings=replace(configured, provider_rates={"other": 2.0}))
+    house.knows("slow.example", "b.example")
+    calm = house.sender("calm@acme.example", gap=(30, 90))
+    fast = house.sender("fast@acme.example", limit=1000)
+    paced = house.campaign(house.leads(*(f"p{n}@b.example" for n in range(100))), [calm])
+    limited = house.campaign(house.leads(*(f"p{n}@slow.example" for n in range(100))), [fast])
+    house.run("UPDATE campaign_leads SET due_at = now() - interval '1 hour'")
+    plan.tick(work)
+    plan.tick(work)
+    wakes = [actor for actor, _ in work.queues.messages].count("plan")
+    assert wakes == 24
+    for _ in range(wakes):
+        plan.plan(work)
+    assert len(house.states(paced)) == 1
+    assert len(house.states(limited)) == 2 * gates.ROUND_SECONDS
+    waiting = house.one("SELECT count(*) FROM campaign_leads WHERE state = 'waiting'")
+    assert waiting + len(house.states(paced)) + len(house.states(limited)) == 200
+
+
+def test_a_resume_brings_no_burst_and_nobody_twice(house, new_work, configured):
+    work = new_work(settings=replace(configured, provider_rates={"other": 2.0}))
+    house.knows("slow.example")
+    campaign = house.campaign(house.leads(*(f"p{n}@slow.example" for n in range(100))), [house.sender(limit=1000)])
+    plan.plan(work)
+    for status in ("paused", "running"):
+        house.run("UPDATE campaigns SET status = %s", status)
+        plan.plan(work)
+    assert len(house.states(campaign)) == 2 * gates.ROUND_SECONDS
+
+
+def test_a_great_campaign_delays_a_small_one_by_no_more_than_a_round(house, work):
+    """They share a sender with a gap: whoever was served longest ago has the next mail."""
+    house.knows("b.example")
+    sender = house.sender(gap=(60, 60))
+    great = house.campaign(house.leads(*(f"g{n}@b.example" for n in range(300))), [sender])
+    small = house.campaign(house.leads("s1@b.example", "s2@b.example"), [sender])
+    house.run("UPDATE campaign_leads SET due_at = due_at - interval '1 day' WHERE campaign_id = %s", great)
+    served = []
+    for _ in range(4):
+        plan.plan(work)
+        [row] = house.all("SELECT id, campaign_id FROM deliveries WHERE state = 'planned'")
+        served.append(row["campaign_id"])
+        house.run(
+            """UPDATE deliveries SET state = 'sent', rendered_at = now(), sending_at = now(), settled_at = now(), token = 1, hash = '',
+                      message_id = id::text WHERE id = %s""",
+            row["id"],
+        )
+    assert sorted(served[:2]) == sorted(served[2:]) == sorted([great, small])
+
+
+def test_an_edit_of_a_running_sequence_holds_for_all_that_is_not_planned_yet(house, work):
+    """A longer wait is waited for, a step that is added follows, and one that is taken away ends the walk."""
+    house.knows("b.example")
+    (lead,) = house.leads("x@b.example")
+    sender = house.sender()
+    campaign = house.campaign([lead], [sender], steps=({}, {"wait_days": 1}))
+    house.run(
+        """UPDATE campaign_leads SET step = 1, sender_id = %s, settled_at = now() - interval '25 hours', due_at = now() - interval '1 hour'""",
+        sender,
+    )
+    house.run("UPDATE steps SET wait_days = 3 WHERE position = 1")
+    assert plan.plan(work) == 0
+    assert house.walk(campaign, lead)["due_at"] > house.one("SELECT now() + interval '40 hours'")
+    house.run("DELETE FROM steps WHERE position = 1")
+    house.run("UPDATE campaign_leads SET due_at = now()")
+    assert plan.plan(work) == 0
+    assert house.walk(campaign, lead)["outcome"] == "finished"
