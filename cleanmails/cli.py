@@ -29,6 +29,7 @@ COMMANDS: Final = {
         "cleanmails.actors.hits:reclassify",
         "judge all opens and clicks again by the rules of this version",
     ),
+    "recount": ("cleanmails.actors.figures:recount", "count all statistics anew from the events"),
     "owner": ("cleanmails.api.owner:main", "make the first user, or give one a new password"),
     "bench": ("cleanmails.bench.run:main", "measure one part: pipeline, plan or render"),
     "settings": (

@@ -68,7 +68,7 @@ def run(
     os.environ["dramatiq_queue_prefetch"] = str(group.prefetch)  # noqa: SIM112 - dramatiq's own name
     from dramatiq import Worker
 
-    from cleanmails.actors import hits, sweep
+    from cleanmails.actors import figures, hits, sweep
     from cleanmails.actors.broker import Queues, make_broker
     from cleanmails.actors.declare import declare
     from cleanmails.ledger.db import Database
@@ -99,7 +99,7 @@ def run(
         consumer = Worker(broker, queues=set(group.queues), worker_threads=threads, worker_timeout=200)
         duties = [sweep.start(work)]
         if kind == "upkeep":
-            duties.append(hits.start(work))
+            duties += [hits.start(work), figures.start(work)]
         consumer.start()
         logger.info("worker.started", group=kind, worker=lease.worker_id, threads=threads)
         stop.wait()

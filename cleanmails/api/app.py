@@ -32,6 +32,7 @@ from cleanmails.api.previews import Checks, Previews
 from cleanmails.api.recorder import Recorder
 from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
+from cleanmails.api.statistics import Statistics
 from cleanmails.api.status import Statuses
 from cleanmails.api.suppressions import Suppressions
 from cleanmails.api.unknowns import Unknowns
@@ -63,6 +64,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Explain,
     Forecasts,
     Unsubscribe,
+    Statistics,
     Unknowns,
     Events,
 )

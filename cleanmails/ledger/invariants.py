@@ -109,6 +109,12 @@ INVARIANTS: Final = (
         sql("invariants.bytes_are_kept"),
         "Bytes that are missing cannot be sent again, and bytes left over hold personal data: report it.",
     ),
+    Invariant(
+        "figures_add_up",
+        "Statistics are what the events add up to.",
+        sql("figures.add_up"),
+        "Count them anew: `cleanmails recount`. If it comes again, report it.",
+    ),
 )
 
 LIMIT: Final = 100

@@ -149,6 +149,11 @@ DAMAGES = [
            SELECT id, 'address', 'sent@b.example', 'manual', now() - interval '1 hour' FROM workspaces""",
     ),
     ("unknown_is_explained", "UPDATE deliveries SET reason = '' WHERE state = 'unknown'"),
+    (
+        "figures_add_up",
+        """INSERT INTO figures SELECT workspace_id, id, 'day', -1, -1, 0, current_date, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM campaigns WHERE status = 'running'""",
+        "INSERT INTO events (at, workspace_id, type) SELECT now(), id, 'lead.created' FROM workspaces",
+    ),
     ("unknown_is_explained", "UPDATE deliveries SET token = token + 1 WHERE state = 'unknown'"),
     ("attempts_are_counted", f"UPDATE deliveries SET attempts = attempts + 1 WHERE lead_id = {OF.format('sent')}"),
     ("bytes_are_kept", "DELETE FROM mails USING deliveries d WHERE d.id = delivery_id AND d.state = 'rendered'"),
