@@ -121,6 +121,12 @@ UPDATE deliveries d SET worker_id = NULL, token = NULL, queued_at = %(now)s::tim
 FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS t (id, token)
 WHERE d.id = t.id AND d.token = t.token AND d.state = 'rendered';
 
+-- name: set_aside
+-- Planned mails that wait for answers of a model. The message that asks may be lost: then the sweep finds them after two minutes.
+UPDATE deliveries d SET worker_id = NULL, token = NULL, queued_at = clock_timestamp() + interval '2 minutes'
+FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS t (id, token)
+WHERE d.id = t.id AND d.token = t.token AND d.state = 'planned';
+
 -- name: take_rendered
 -- A send worker takes what is ready of one sender, the oldest first, and learns in the same read what may stand against each mail.
 WITH mine AS MATERIALIZED (

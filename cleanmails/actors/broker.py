@@ -4,6 +4,7 @@
 |---|---|---|
 | `plan` | `tick()`, `plan()` | the `plan` workers |
 | `render` | `render(ids)` | the `render` workers |
+| `ask` | `ask(ids)`: what their AI tags ask is put to a model | the `upkeep` workers |
 | `send` | `send(sender_id)`: it has mails that are ready | the `send` workers |
 | `upkeep` | `upkeep()` | the `upkeep` workers |
 | `resolve` | `resolve(names)` | the `upkeep` workers |
@@ -22,6 +23,9 @@ logger = log.get(__name__)
 
 CHUNK = 100
 """Deliveries a message: enough to spread the cost of a message (some 280 us), few enough that a chunk is done in seconds."""
+
+ASKED = 5
+"""Deliveries a message whose questions wait for a model: each may take its whole timeout."""
 
 # A minute-old tick has nothing to say any more: newer ones have taken its place.
 TICK_AGE_MS = 30_000
@@ -45,7 +49,7 @@ class Queues:
 
     def __init__(self, broker: dramatiq.Broker) -> None:
         self._broker = broker
-        for queue in ("plan", "render", "send", "upkeep", "resolve"):
+        for queue in ("plan", "render", "ask", "send", "upkeep", "resolve"):
             broker.declare_queue(queue)
 
     def plan(self, *, delay_ms: int | None = None) -> None:
@@ -56,6 +60,11 @@ class Queues:
         """Planned deliveries, to be rendered."""
         for start in range(0, len(ids), CHUNK):
             self._put("render", "render", list(ids[start : start + CHUNK]))
+
+    def ask(self, ids: Sequence[int], *, delay_ms: int | None = None) -> None:
+        """Planned deliveries whose questions a model has to answer first."""
+        for start in range(0, len(ids), ASKED):
+            self._put("ask", "ask", list(ids[start : start + ASKED]), delay_ms=delay_ms)
 
     def send(self, sender_ids: Iterable[int], *, delay_ms: int | None = None) -> None:
         """Senders with mails that are ready."""

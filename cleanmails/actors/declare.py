@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import dramatiq
 
 from cleanmails import log
-from cleanmails.actors import plan, render, resolve, send, upkeep
+from cleanmails.actors import ask, plan, render, resolve, send, upkeep
 from cleanmails.actors.broker import TICK_AGE_MS
 from cleanmails.actors.work import Work
 from cleanmails.errors import BusyError
@@ -21,6 +21,7 @@ def declare(broker: dramatiq.Broker, work: Work, queues: Sequence[str]) -> Calla
         ("plan", "tick", lambda: plan.tick(work), TICK_AGE_MS),
         ("plan", "plan", lambda: plan.plan(work), None),
         ("render", "render", lambda ids: render.render(work, ids), None),
+        ("ask", "ask", lambda ids: ask.ask(work, ids), None),
         ("send", "send", lambda sender_id: send.send(work, hands.mine(), turns, sender_id), None),
         ("upkeep", "upkeep", lambda: upkeep.upkeep(work), TICK_AGE_MS),
         ("resolve", "resolve", lambda names: resolve.resolve(work, names), None),

@@ -29,7 +29,7 @@ GROUPS = {
     "plan": Group(("plan",), 2, 32),
     "render": Group(("render",), 2, 4),
     "send": Group(("send",), 0, 16),
-    "upkeep": Group(("upkeep", "resolve"), 2, 4),
+    "upkeep": Group(("upkeep", "resolve", "ask"), 6, 4),
 }
 """`send` has as many threads as CLEANMAILS_SEND_THREADS says: they wait for servers, not for the processor."""
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -12,7 +13,7 @@ import msgspec
 from cleanmails import log
 from cleanmails.actors.work import Kit, Work, stopwatch
 from cleanmails.errors import CleanmailsError, InvalidError, MissingFieldError, TemplateError
-from cleanmails.ledger import deliveries
+from cleanmails.ledger import ai, deliveries
 from cleanmails.ledger.db import Row
 from cleanmails.ledger.deliveries import Rendered
 from cleanmails.mail import dkim, html, message, tokens
@@ -24,6 +25,7 @@ logger = log.get(__name__)
 
 _keyring = dkim.Keyring()
 _parse = lru_cache(maxsize=4096)(content.parse)
+_ASKS = re.compile(r"\{\{\s*AI\s*:", re.IGNORECASE)
 _NO_ANSWERS: Mapping[str, str] = MappingProxyType({})
 
 TEST_MARK = "[Test]"
@@ -56,12 +58,13 @@ def _render(work: Work, ids: Sequence[int]) -> None:
     made: list[Rendered] = []
     against: list[tuple[Row, str]] = []
     gone: list[Row] = []
+    facts, known, unasked = _answered(work, facts)
     for row in facts:
         if row["body"] is None:
             gone.append(row)
             continue
         try:
-            made.append(make(work, row, now))
+            made.append(make(work, row, now, answers=known.get(row["id"], _NO_ANSWERS)))
         except (MissingFieldError, TemplateError, InvalidError) as error:
             against.append((row, why(error)))
     with work.database.transaction() as db:
@@ -72,11 +75,52 @@ def _render(work: Work, ids: Sequence[int]) -> None:
             deliveries.write_held(db, ((row["id"], row["token"], reason) for row, reason in against))
             deliveries.put_back(db, now, ((row["id"], row["token"], "the step was removed") for row in gone))
         ready = deliveries.write_rendered(db, now, made)
+        if unasked:
+            deliveries.set_aside(db, ((row["id"], row["token"]) for row in unasked))
     work.told("after_render", [mail.id for mail in made])
     work.queues.send(ready)
+    work.queues.ask([row["id"] for row in unasked])
     logger.info(
         "mails.rendered", asked=len(ids), made=len(made), held=len(against), ms=round(1000 * (stopwatch() - begun), 1)
     )
+
+
+def _answered(work: Work, facts: list[Row]) -> tuple[list[Row], dict[int, dict[str, str]], list[Row]]:
+    """Mails that can be made now, the answers of models by mail, and mails that must be asked for first. Mails without AI tags cost one search."""
+    asking = [row for row in facts if asks(row)]
+    if not asking:
+        return facts, {}, []
+    with work.database.transaction() as db:
+        known = ai.known(db, asking)
+    unasked = [
+        row
+        for row in asking
+        if known[row["id"]].has_model
+        and any(question.key not in known[row["id"]].answers for question in questions(row))
+    ]
+    waiting = {row["id"] for row in unasked}
+    return [row for row in facts if row["id"] not in waiting], {id: each.answers for id, each in known.items()}, unasked
+
+
+def asks(row: Row) -> bool:
+    """Whether a mail may have something to ask of a model."""
+    texts = (row["body"] or "", *(row["subjects"] or ()), *(row["earlier_subjects"] or ()))
+    return any(_ASKS.search(text) for text in texts)
+
+
+def questions(row: Row) -> list[content.Prompt]:
+    """What a mail asks of a model; nothing if its words cannot be read, which `make` will say."""
+    if not asks(row):
+        return []
+    seed, lead, found = _seed(row), _lead(row), list[content.Prompt]()
+    subject = _subject(row, seed)
+    for text, where in ((html.signed(row["body"], row["signature"]), "body"), (subject and subject[1], "subject")):
+        if text:
+            try:
+                found += content.ai_prompts(_parse(text, where=where), lead, seed)
+            except TemplateError:
+                return []
+    return found
 
 
 def why(error: CleanmailsError) -> str:
@@ -96,14 +140,7 @@ def make(
     `answers` are a model's, by the question's key. `test_to` is who gets it in the lead's place, marked as a test. MissingFieldError,
     TemplateError, InvalidError: it cannot be made.
     """
-    seed = content.Seed.of(row["campaign_id"], row["lead_id"], row["step"])
-    lead = content.lead_fields(
-        email=row["email"],
-        first_name=row["first_name"],
-        last_name=row["last_name"],
-        company=row["company"],
-        extra=row["fields"],
-    )
+    seed, lead = _seed(row), _lead(row)
     blank = row["missing_field"] == MissingField.BLANK
     leave = f"{base_url(work, row)}/unsubscribe/{work.tokens.sign(Purpose.UNSUBSCRIBE, row['id'])}"
     words = _words(row, seed, lead, answers, blank=blank)
@@ -187,17 +224,42 @@ def base_url(work: Kit, row: Row) -> str:
 
 def _words(row: Row, seed: content.Seed, lead: dict[str, str], answers: Mapping[str, str], *, blank: bool) -> Words:
     """A step with subjects starts a conversation; one without goes on with the last one, or starts it if no mail of it was ever sent."""
-    thread = row["thread"]
-    starts = [index for index, mail in enumerate(thread) if mail["starts_thread"]]
-    if row["subjects"] or not starts:
-        subjects = row["subjects"] or row["earlier_subjects"] or [""]
-        index = _choice(row, seed, len(subjects))
-        template = _parse(subjects[index], where="subject")
+    if chosen := _subject(row, seed):
+        index, text = chosen
+        template = _parse(text, where="subject")
         subject = content.resolve_subject(template, lead, seed, answers=answers, blank=blank)
         return Words(subject=subject, index=index)
-    conversation = thread[starts[-1] :]
+    thread = row["thread"]
+    conversation = thread[_starts(row)[-1] :]
     ids = tuple(mail["message_id"] for mail in conversation)
     return Words(subject=f"Re: {conversation[0]['subject']}", index=None, in_reply_to=ids[-1], references=ids)
+
+
+def _subject(row: Row, seed: content.Seed) -> tuple[int, str] | None:
+    """The subject that starts a conversation, with its number; None if the mail goes on with one."""
+    if not row["subjects"] and _starts(row):
+        return None
+    subjects = row["subjects"] or row["earlier_subjects"] or [""]
+    index = _choice(row, seed, len(subjects))
+    return index, subjects[index]
+
+
+def _starts(row: Row) -> list[int]:
+    return [index for index, mail in enumerate(row["thread"]) if mail["starts_thread"]]
+
+
+def _seed(row: Row) -> content.Seed:
+    return content.Seed.of(row["campaign_id"], row["lead_id"], row["step"])
+
+
+def _lead(row: Row) -> dict[str, str]:
+    return content.lead_fields(
+        email=row["email"],
+        first_name=row["first_name"],
+        last_name=row["last_name"],
+        company=row["company"],
+        extra=row["fields"],
+    )
 
 
 def _choice(row: Row, seed: content.Seed, n: int) -> int:

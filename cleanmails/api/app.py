@@ -15,6 +15,7 @@ from structlog.contextvars import clear_contextvars
 
 from cleanmails import log
 from cleanmails.api import auth, client, pages, problems, reference, tracking
+from cleanmails.api.ai import Models
 from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.body import JsonBody
 from cleanmails.api.campaigns import Campaigns
@@ -51,6 +52,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Sessions,
     ApiKeys,
     Workspaces,
+    Models,
     Domains,
     Senders,
     Lists,

@@ -12,7 +12,7 @@ from litestar import Controller, post
 from litestar.params import FromPath, JSONBody
 
 from cleanmails import log
-from cleanmails.actors import render
+from cleanmails.actors import ask, render
 from cleanmails.actors.work import Kit
 from cleanmails.api import trial
 from cleanmails.api.auth import Permission, Principal
@@ -22,7 +22,7 @@ from cleanmails.api.given import Given
 from cleanmails.api.reference import also
 from cleanmails.api.senders import as_mailbox
 from cleanmails.errors import Fault, InvalidError, MissingFieldError
-from cleanmails.ledger import previews, senders
+from cleanmails.ledger import ai, previews, senders
 from cleanmails.ledger.db import Database, Row
 from cleanmails.ledger.deliveries import Rendered
 from cleanmails.mail import message
@@ -111,7 +111,7 @@ class Previews(Controller):
         """
         kit = Kit(settings=settings, database=database, vault=vault)
         row = _facts(database, principal, campaign_id, data)
-        made = _make(kit, row, row["mail_date"] or now)
+        made = _make(kit, row, row["mail_date"] or now, answers=_answers(kit, row))
         parsed = email.message_from_bytes(made.raw, policy=email.policy.default)
         assert isinstance(parsed, EmailMessage)
         return Preview(
@@ -155,7 +155,7 @@ class Previews(Controller):
             sender = senders.read(db, principal.workspace_id, row["sender_id"], today=now.date())
         token = message.message_id(secrets.token_bytes(20), row["sender_address"].rpartition("@")[2])
         nobodys = {"id": 0, "message_id": token, "track_opens": False, "track_clicks": False}
-        made = _make(kit, row | nobodys, now, test_to=to)
+        made = _make(kit, row | nobodys, now, answers=_answers(kit, row), test_to=to)
         endpoint = trial.endpoint(as_mailbox(sender), row["sender_address"], row["sender_id"], vault, settings)
         answer = trial.hand_in(endpoint, settings, row["sender_address"], to, made.raw)
         _log.info(
@@ -211,9 +211,18 @@ def _facts(database: Database, principal: Principal, campaign_id: int, wanted: W
     return row
 
 
-def _make(kit: Kit, row: Row, now: datetime, *, test_to: str | None = None) -> Rendered:
+def _answers(kit: Kit, row: Row) -> dict[str, str]:
+    """A model's answers for a mail; what nobody asked yet is asked, and kept for the mail itself."""
+    if not render.asks(row):
+        return {}
+    ask.missing(kit, row, kit.settings.servers().redis_url)
+    with kit.database.transaction() as db:
+        return ai.known(db, [row])[row["id"]].answers
+
+
+def _make(kit: Kit, row: Row, now: datetime, *, answers: dict[str, str], test_to: str | None = None) -> Rendered:
     try:
-        return render.make(kit, row, now, test_to=test_to)
+        return render.make(kit, row, now, answers=answers, test_to=test_to)
     except MissingFieldError as error:
         raise InvalidError([Fault("lead_id", "missing_field", error.message)]) from error
 

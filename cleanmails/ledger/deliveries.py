@@ -148,6 +148,11 @@ def let_go(db: Connection, now: datetime, held: Iterable[Held]) -> None:
     db.execute(sql("deliveries.let_go"), columns(("ids", "tokens"), held) | {"now": now})
 
 
+def set_aside(db: Connection, held: Iterable[Held]) -> None:
+    """Gives planned mails up until a model has answered what they ask."""
+    db.execute(sql("deliveries.set_aside"), columns(("ids", "tokens"), held))
+
+
 def release_sender(db: Connection, sender_id: int, worker_id: int) -> None:
     """What this worker holds of a sender's rendered mails and cannot finish belongs to nobody from here on."""
     db.execute(sql("deliveries.release_sender"), {"sender_id": sender_id, "worker_id": worker_id})

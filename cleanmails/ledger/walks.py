@@ -66,6 +66,7 @@ def free_held(
         "campaign_id": campaign_id,
         "lead_ids": None if lead_ids is None else list(lead_ids),
     }
+    db.execute(sql("ai.forget_failures"), values)
     return db.execute(sql("walks.free_held"), values).rowcount
 
 
