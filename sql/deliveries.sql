@@ -20,7 +20,7 @@ SELECT d.id, d.token, d.workspace_id, d.campaign_id, d.lead_id, d.step, d.sender
        s.address AS sender_address, s.name AS sender_name, s.reply_to, s.signature, s.imap_host IS NOT NULL AS has_imap,
        c.missing_field, c.track_opens, c.track_clicks,
        w.postal_address, CASE WHEN w.tracking_verified_at IS NOT NULL THEN w.tracking_domain END AS tracking_domain,
-       k.id AS key_id, k.selector, dom.name AS domain_name,
+       k.id AS key_id, k.created_at AS key_made_at, k.selector, dom.name AS domain_name,
        (SELECT p.subjects FROM steps p WHERE p.campaign_id = d.campaign_id AND p.position < d.step AND cardinality(p.subjects) > 0
         ORDER BY p.position DESC LIMIT 1) AS earlier_subjects,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('message_id', p.message_id, 'subject', p.subject, 'starts_thread', p.starts_thread) ORDER BY p.step), '[]')

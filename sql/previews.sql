@@ -21,7 +21,7 @@ SELECT coalesce(d.id, p.delivery_id) AS id, 0::bigint AS token, c.workspace_id, 
        s.address AS sender_address, s.name AS sender_name, s.reply_to, s.signature, s.imap_host IS NOT NULL AS has_imap,
        c.missing_field, c.track_opens, c.track_clicks,
        w.postal_address, CASE WHEN w.tracking_verified_at IS NOT NULL THEN w.tracking_domain END AS tracking_domain,
-       k.id AS key_id, k.selector, dom.name AS domain_name,
+       k.id AS key_id, k.created_at AS key_made_at, k.selector, dom.name AS domain_name,
        (SELECT e.subjects FROM steps e WHERE e.campaign_id = c.id AND e.position < st.position AND cardinality(e.subjects) > 0
         ORDER BY e.position DESC LIMIT 1) AS earlier_subjects,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('message_id', e.message_id, 'subject', e.subject, 'starts_thread', e.starts_thread) ORDER BY e.step), '[]')

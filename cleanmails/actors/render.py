@@ -289,4 +289,4 @@ def _key(work: Kit, row: Row) -> dkim.Key:
         pem = work.vault.open(sealed, f"dkim_key:{row['key_id']}:private")
         return dkim.load_key(pem, domain=row["domain_name"], selector=row["selector"])
 
-    return _keyring.get(row["key_id"], load)
+    return _keyring.get((row["key_id"], row["key_made_at"]), load)

@@ -19,6 +19,7 @@ from cleanmails.api.ai import Models
 from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.body import JsonBody
 from cleanmails.api.campaigns import Campaigns
+from cleanmails.api.dkim_keys import DkimKeys
 from cleanmails.api.domains import Domains
 from cleanmails.api.events import Events
 from cleanmails.api.explain import Explain
@@ -54,6 +55,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Workspaces,
     Models,
     Domains,
+    DkimKeys,
     Senders,
     Lists,
     Uploads,

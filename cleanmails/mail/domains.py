@@ -59,15 +59,25 @@ def to_publish(
 ) -> list[DnsRecord]:
     """The records to publish for `domain`. `spf_includes` are host names; `tracking` is (custom name, the host it must point to)."""
     includes = "".join(f"include:{host} " for host in spf_includes) or "a mx "
-    dkim = f"v=DKIM1; k=rsa; p={public_key_b64}"
     records = [
         DnsRecord(kind=Kind.SPF, type="TXT", name=domain, value=f"v=spf1 {includes}~all"),
-        DnsRecord(kind=Kind.DKIM, type="TXT", name=f"{selector}._domainkey.{domain}", value=dkim),
+        key_record(domain, selector, public_key_b64),
         DnsRecord(kind=Kind.DMARC, type="TXT", name=f"_dmarc.{domain}", value="v=DMARC1; p=none"),
     ]
     if tracking:
         records.append(DnsRecord(kind=Kind.TRACKING, type="CNAME", name=tracking[0], value=tracking[1]))
     return records
+
+
+def key_record(domain: str, selector: str, public_key_b64: str) -> DnsRecord:
+    """The record that publishes a signing key."""
+    value = f"v=DKIM1; k=rsa; p={public_key_b64}"
+    return DnsRecord(kind=Kind.DKIM, type="TXT", name=f"{selector}._domainkey.{domain}", value=value)
+
+
+def check_key(domain: str, selector: str, public_key_b64: str, *, resolver: Resolver) -> RecordFinding:
+    """Looks up one signing key."""
+    return _dkim(key_record(domain, selector, public_key_b64), public_key_b64, resolver)
 
 
 def check_domain(
