@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from redis import Redis
-
 from cleanmails import log
 from cleanmails.actors import render
 from cleanmails.actors.work import Kit, Work, stopwatch
@@ -108,12 +106,11 @@ def try_out(kit: Kit, model: Model, question: str) -> str:
 
 def _answer(kit: Kit, workspace_id: int, model: Model, question: str, redis_url: str) -> tuple[str | None, str | None]:
     """The answer, or why there is none."""
-    redis = _redis(redis_url)
-    breaker, name = Breaker(redis), f"ai:{workspace_id}"
+    (breaker, rate), name = _limits(redis_url), f"ai:{workspace_id}"
     if not breaker.closed(name):
         return None, "The model failed too often lately."
     for _ in range(_PATIENCE):
-        if Rate(redis).turn(name, PER_SECOND).granted:
+        if rate.turn(name, PER_SECOND).granted:
             break
     else:
         raise BusyError("The model is asked as often as it may be.", retry_after=5)
@@ -128,5 +125,6 @@ def _answer(kit: Kit, workspace_id: int, model: Model, question: str, redis_url:
 
 
 @lru_cache(maxsize=4)
-def _redis(url: str) -> Redis:
-    return connect(url)
+def _limits(url: str) -> tuple[Breaker, Rate]:
+    redis = connect(url)
+    return Breaker(redis), Rate(redis)
