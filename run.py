@@ -3,6 +3,7 @@
 
 python3 run.py env              make .venv from the pinned requirements; afterwards the command is .venv/bin/cleanmails
 python3 run.py test [ARG ...]   run all checks; arguments go to pytest
+python3 run.py machine [STEPS]  play the ledger's state machine, 100,000 random steps if no number is given: some half an hour
 python3 run.py COMMAND ...      run `cleanmails COMMAND` (up, demo ...)
 """
 
@@ -34,9 +35,11 @@ def main(arguments: list[str]) -> int:
         print(__doc__, end="")
         return 0
     os.chdir(ROOT)
-    prepare("dev" if command == "test" else "run")
+    prepare("dev" if command in {"test", "machine"} else "run")
     if command == "test":
         return test(rest)
+    if command == "machine":
+        return machine(rest)
     if command != "env":
         os.execv(PYTHON, [str(PYTHON), "-m", "cleanmails.cli", command, *rest])
     print("The environment is ready: .venv/bin/cleanmails --help")
@@ -117,6 +120,13 @@ def test(arguments: list[str]) -> int:
         lines.append(f"{name:<12} {'ok' if code == 0 else 'FAILED':<8} {time.monotonic() - start:5.1f} s")
     print("", *lines, "All checks passed." if not failed else f"{failed} of {len(checks)} checks failed.", sep="\n")
     return 1 if failed else 0
+
+
+def machine(arguments: list[str]) -> int:
+    """Play the long form of the ledger's state machine; the last line says how many steps, mails and cuts it saw."""
+    environment = {**os.environ, "LEDGER_MACHINE_STEPS": (arguments or ["100000"])[0]}
+    line: list[str | Path] = [PYTHON, "-m", "pytest", "-q", "-s", "tests/ledger/test_machine.py"]
+    return subprocess.run(line, env=environment, check=False).returncode
 
 
 def chromium() -> None:
