@@ -16,7 +16,7 @@ COPY arrivals (line, email, first_name, last_name, company, fields, raw, verdict
 ANALYZE arrivals;
 
 -- name: mark_suppressed
--- An address or its exact domain that is never mailed. Three joins and no OR between them, so that each can be a hash.
+-- An address or its exact domain that is never mailed. Four joins and no OR between them, so that each can be a hash.
 UPDATE arrivals a SET verdict = 'suppressed', reason = stopped.reason
 FROM (
     SELECT b.line, 'The address is suppressed (' || s.reason || ').' AS reason
@@ -24,6 +24,9 @@ FROM (
     UNION ALL
     SELECT b.line, 'The domain ' || s.value || ' is suppressed (' || s.reason || ').'
     FROM arrivals b JOIN suppressions s ON s.workspace_id = %(workspace_id)s::bigint AND s.kind = 'domain' AND s.value = split_part(b.email, '@', -1)
+    UNION ALL
+    SELECT b.line, 'The address was erased at its own wish, and is never mailed.'
+    FROM arrivals b JOIN erased e ON e.workspace_id = %(workspace_id)s::bigint AND e.hash = erased_hash(b.email)
     UNION ALL
     SELECT b.line, 'The lead is ' || l.status || '.'
     FROM arrivals b JOIN leads l ON l.workspace_id = %(workspace_id)s::bigint AND l.email = b.email AND l.status <> 'active'

@@ -30,12 +30,14 @@ from cleanmails.api.health import healthz
 from cleanmails.api.imports import Imports, Uploads
 from cleanmails.api.leads import Leads
 from cleanmails.api.lists import Lists
+from cleanmails.api.personal_data import PersonalData
 from cleanmails.api.previews import Checks, Previews
 from cleanmails.api.recorder import Recorder
 from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
 from cleanmails.api.statistics import Statistics
 from cleanmails.api.status import Statuses
+from cleanmails.api.suppression_files import SuppressionFiles
 from cleanmails.api.suppressions import Suppressions
 from cleanmails.api.unknowns import Unknowns
 from cleanmails.api.unsubscribe import Unsubscribe
@@ -69,6 +71,8 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Forecasts,
     Unsubscribe,
     Statistics,
+    PersonalData,
+    SuppressionFiles,
     Unknowns,
     Events,
 )

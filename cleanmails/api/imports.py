@@ -69,7 +69,7 @@ class Uploaded(Import, frozen=True, kw_only=True):
     rejects: list[Reject]
 
 
-class _Upload(Operation):
+class UploadOperation(Operation):
     """Says in the reference what the handler reads from the request itself."""
 
     def __post_init__(self) -> None:
@@ -86,7 +86,12 @@ class Uploads(Controller):
     path = "/v1/outreach/lists"
     tags = ("lists",)
 
-    @post("/{list_id:int}/upload", request_max_body_size=UPLOAD_LIMIT, responses=also(409), operation_class=_Upload)
+    @post(
+        "/{list_id:int}/upload",
+        request_max_body_size=UPLOAD_LIMIT,
+        responses=also(409),
+        operation_class=UploadOperation,
+    )
     async def upload(
         self,
         request: Request[Any, Any, Any],
@@ -103,7 +108,7 @@ class Uploads(Controller):
         broken rows do not keep the good ones from being taken.
         """
         with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-            name = await _receive(request, file) or filename
+            name = await receive(request, file) or filename
             take = partial(_take, database, principal.workspace_id, list_id, file, name)
             return await anyio.to_thread.run_sync(take)
 
@@ -152,7 +157,7 @@ class Imports(Controller):
         return Stream(_csv(database, principal.workspace_id, import_id), media_type="text/csv", headers=headers)
 
 
-async def _receive(request: Request[Any, Any, Any], file: IO[bytes]) -> str:
+async def receive(request: Request[Any, Any, Any], file: IO[bytes]) -> str:
     """The request's file into `file`, and its name. A slow sender so holds neither a connection to the ledger nor a list."""
     kind, _ = request.content_type
     if kind in _PLAIN:

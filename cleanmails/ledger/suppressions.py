@@ -83,6 +83,36 @@ def unsubscribe(db: Connection, recipient: Row, source: str) -> None:
     suppress_all(db, recipient["workspace_id"], [entry])
 
 
+def leave_by_mail(db: Connection, workspace_id: int, email: str, delivery_id: int | None) -> bool:
+    """Somebody wrote that he wants no more mail: to the `mailto:` of List-Unsubscribe (RFC 2369), or in words. For the inbox; whether anything is new.
+
+    `email` is the normalised address that wrote, `delivery_id` the mail that it answers, if that is known: then whoever got that mail leaves too,
+    for an address that forwards its mail is not the one that was mailed. Commit before the message counts as read.
+    """
+    about = recipient(db, delivery_id) if delivery_id is not None else None
+    mine = about if about is not None and about["workspace_id"] == workspace_id else None
+    entries = [
+        Entry(
+            kind="address",
+            value=value,
+            reason="unsubscribed",
+            source="mailto",
+            campaign_id=mine["campaign_id"] if mine else None,
+            delivery_id=mine["delivery_id"] if mine else None,
+        )
+        for value in dict.fromkeys([*([mine["email"]] if mine else []), email])
+    ]
+    new = known(db, workspace_id, entries) < len(entries)
+    suppress_all(db, workspace_id, entries)
+    return new
+
+
+def known(db: Connection, workspace_id: int, entries: Sequence[Entry]) -> int:
+    """How many of these are suppressed already."""
+    keys = columns(("kinds", "values"), [(e.kind, e.value) for e in entries]) | {"workspace_id": workspace_id}
+    return len(db.execute(sql("suppressions.read_entries"), keys).fetchall())
+
+
 def recipient(db: Connection, delivery_id: int) -> Row | None:
     """To whom a delivery went: `delivery_id`, `workspace_id`, `campaign_id`, `lead_id`, `email`; None if there is no such delivery."""
     return db.execute(sql("suppressions.recipient"), {"delivery_id": delivery_id}).fetchone()

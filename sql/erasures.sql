@@ -1,0 +1,81 @@
+-- What is known of one address, to be handed out or to be forgotten. Ids, times and counts stay: they are nobody's without the address.
+
+-- name: hold_lead
+SELECT l.id FROM leads l WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text FOR UPDATE;
+
+-- name: on_its_way
+-- Whether a mail to the lead is inside an SMTP transaction at this very moment.
+SELECT EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d USING (campaign_id, lead_id)
+               WHERE cl.lead_id = %(lead_id)s::bigint AND d.state = 'sending') AS sending;
+
+-- name: keep_hash
+INSERT INTO erased (workspace_id, hash, note, user_id)
+VALUES (%(workspace_id)s::bigint, erased_hash(%(email)s::text), %(note)s::text, %(user_id)s::bigint)
+ON CONFLICT (workspace_id, hash) DO NOTHING;
+
+-- name: forget_suppression
+DELETE FROM suppressions WHERE workspace_id = %(workspace_id)s::bigint AND kind = 'address' AND value = %(email)s::text;
+
+-- name: forget_lead
+UPDATE leads SET email = 'erased-' || id || '@erased.invalid', first_name = '', last_name = '', company = '', fields = '{}', status = 'unsubscribed',
+                 validation = 'invalid', validation_reasons = '["erased"]', updated_at = now()
+WHERE id = %(lead_id)s::bigint;
+
+-- name: forget_lists
+DELETE FROM list_leads WHERE lead_id = %(lead_id)s::bigint;
+
+-- name: forget_hits
+DELETE FROM hits h USING campaign_leads cl, deliveries d
+WHERE cl.lead_id = %(lead_id)s::bigint AND d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id AND h.delivery_id = d.id;
+
+-- name: forget_attempts
+UPDATE attempts a SET text = '' FROM campaign_leads cl, deliveries d
+WHERE cl.lead_id = %(lead_id)s::bigint AND d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id AND a.delivery_id = d.id;
+
+-- name: forget_bytes
+-- The row stays where the ledger counts on it; what was in it goes.
+UPDATE mails m SET raw = '' FROM campaign_leads cl, deliveries d
+WHERE cl.lead_id = %(lead_id)s::bigint AND d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id AND m.delivery_id = d.id;
+
+-- name: forget_deliveries
+UPDATE deliveries d SET subject = NULL, links = NULL, reply_text = NULL FROM campaign_leads cl
+WHERE cl.lead_id = %(lead_id)s::bigint AND d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id;
+
+-- name: forget_events
+-- Of what an event says stays what statistics are made of.
+UPDATE events SET data = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(data)
+                          WHERE key IN ('step', 'verdict', 'was', 'failure', 'code', 'reason', 'kind', 'list_id'))
+WHERE lead_id = %(lead_id)s::bigint;
+
+-- name: forget_rejects
+UPDATE import_rejects r SET raw = '', reason = '' FROM imports i
+WHERE i.id = r.import_id AND i.workspace_id = %(workspace_id)s::bigint AND strpos(lower(r.raw), %(email)s::text) > 0;
+
+-- name: known
+-- Everything, as one document.
+SELECT jsonb_build_object(
+    'email', %(email)s::text,
+    'erased', EXISTS (SELECT FROM erased WHERE workspace_id = %(workspace_id)s::bigint AND hash = erased_hash(%(email)s::text)),
+    'lead', (SELECT to_jsonb(l) - 'workspace_id' FROM leads l WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
+    'lists', (SELECT coalesce(jsonb_agg(jsonb_build_object('list', s.name, 'added_at', ll.added_at) ORDER BY ll.added_at), '[]')
+              FROM leads l JOIN list_leads ll ON ll.lead_id = l.id JOIN lists s ON s.id = ll.list_id
+              WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
+    'suppressions', (SELECT coalesce(jsonb_agg(to_jsonb(s) - 'workspace_id' ORDER BY s.id), '[]') FROM suppressions s
+                     WHERE s.workspace_id = %(workspace_id)s::bigint
+                       AND ((s.kind = 'address' AND s.value = %(email)s::text) OR (s.kind = 'domain' AND s.value = split_part(%(email)s::text, '@', -1)))),
+    'campaigns', (SELECT coalesce(jsonb_agg(jsonb_build_object('campaign', c.name, 'state', cl.state, 'step', cl.step, 'outcome', cl.outcome,
+                                                               'enrolled_at', cl.enrolled_at, 'ended_at', cl.ended_at) ORDER BY cl.enrolled_at), '[]')
+                  FROM leads l JOIN campaign_leads cl ON cl.lead_id = l.id JOIN campaigns c ON c.id = cl.campaign_id
+                  WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
+    'mails', (SELECT coalesce(jsonb_agg(jsonb_build_object('campaign', c.name, 'step', d.step, 'state', d.state, 'subject', d.subject, 'message_id', d.message_id,
+                                                           'sent_at', d.sending_at, 'answer', d.reply_text, 'opened_at', d.opened_at,
+                                                           'clicked_at', d.clicked_at, 'replied_at', d.replied_at) ORDER BY d.id), '[]')
+              FROM leads l JOIN campaign_leads cl ON cl.lead_id = l.id JOIN deliveries d USING (campaign_id, lead_id) JOIN campaigns c ON c.id = d.campaign_id
+              WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
+    'hits', (SELECT coalesce(jsonb_agg(to_jsonb(h) - 'workspace_id' ORDER BY h.id), '[]')
+             FROM leads l JOIN campaign_leads cl ON cl.lead_id = l.id JOIN deliveries d USING (campaign_id, lead_id) JOIN hits h ON h.delivery_id = d.id
+             WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
+    'events', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'type', e.type, 'data', e.data) ORDER BY e.id), '[]')
+               FROM leads l JOIN events e ON e.lead_id = l.id
+               WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text)
+) AS document;
