@@ -47,6 +47,10 @@ UPDATE events SET data = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FR
                           WHERE key IN ('step', 'verdict', 'was', 'failure', 'code', 'reason', 'kind', 'list_id'))
 WHERE lead_id = %(lead_id)s::bigint;
 
+-- name: forget_answers
+-- What a model said of the lead.
+DELETE FROM ai_answers WHERE lead_id = %(lead_id)s::bigint;
+
 -- name: forget_rejects
 UPDATE import_rejects r SET raw = '', reason = '' FROM imports i
 WHERE i.id = r.import_id AND i.workspace_id = %(workspace_id)s::bigint AND strpos(lower(r.raw), %(email)s::text) > 0;
@@ -75,6 +79,9 @@ SELECT jsonb_build_object(
     'hits', (SELECT coalesce(jsonb_agg(to_jsonb(h) - 'workspace_id' ORDER BY h.id), '[]')
              FROM leads l JOIN campaign_leads cl ON cl.lead_id = l.id JOIN deliveries d USING (campaign_id, lead_id) JOIN hits h ON h.delivery_id = d.id
              WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
+    'generated', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.campaign_id, a.step), '[]')
+                  FROM leads l JOIN ai_answers a ON a.lead_id = l.id
+                  WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
     'events', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'type', e.type, 'data', e.data) ORDER BY e.id), '[]')
                FROM leads l JOIN events e ON e.lead_id = l.id
                WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text)

@@ -13,6 +13,7 @@ _FORGET: Final = (
     sql("erasures.forget_bytes"),
     sql("erasures.forget_deliveries"),
     sql("erasures.forget_lists"),
+    sql("erasures.forget_answers"),
     sql("erasures.forget_events"),
     sql("erasures.forget_lead"),
 )
