@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     event_months: int
     feedback_id: str
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    webhook_ports: tuple[int, ...]
 
     def __repr__(self) -> str:
         """Nothing secret: the URLs of the servers may hold passwords, and the key is the key."""
@@ -125,6 +126,8 @@ def _settle(given: Mapping[str, Any]) -> Settings:
     values["feedback_id"] = values["feedback_id"] or ""
     if values["allow_private_hosts"] is None:
         values["allow_private_hosts"] = values["environment"] == "development"
+    if values["webhook_ports"] is None:
+        values["webhook_ports"] = () if values["environment"] == "development" else (80, 443, 8080, 8443)
     return Settings(**values)
 
 
@@ -282,6 +285,10 @@ def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network,
         raise ValueError("must be a list of IP addresses or networks, like 127.0.0.1,10.0.0.0/8") from error
 
 
+def _ports(text: str) -> tuple[int, ...]:
+    return tuple(_whole(1, 65535)(part.strip()) for part in text.split(",") if part.strip())
+
+
 def _provider_rates(text: str) -> dict[str, float]:
     rates = dict(PROVIDER_RATES)
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -317,4 +324,5 @@ VARIABLES: Final = (
     Variable("CLEANMAILS_FEEDBACK_ID", "feedback_id", "(none)", "5 to 15 letters or digits that name this installation to Gmail; mails then have a `Feedback-ID`, and Postmaster Tools count complaints by campaign, workspace and step", _feedback_id),
     Variable("CLEANMAILS_EVENT_MONTHS", "event_months", "0", "how many full months of events are kept beside the current one; 0 keeps all", _whole(0, 1_200)),
     Variable("CLEANMAILS_TRUSTED_PROXIES", "trusted_proxies", "127.0.0.1,::1", "addresses or networks of the proxies in front of the web process: what they say in `X-Forwarded-For` is believed, and nobody else", _networks),
+    Variable("CLEANMAILS_WEBHOOK_PORTS", "webhook_ports", "(`80,443,8080,8443`; any in development)", "ports of receivers that webhooks and integrations may be sent to, separated by commas", _ports),
 )  # fmt: skip

@@ -44,7 +44,7 @@ ROOMS = {
 UNSEEN = {"actors": {"api", "web"}, "api": {"web", "embedded", "demo"}, "web": {"embedded", "demo"}}
 """Rooms that hold several, and what they must not see all the same."""
 
-PURE = {"bisect", "collections", "csv", "datetime", "difflib", "email_validator", "enum", "functools", "hashlib", "heapq", "html", "importlib.resources",
+PURE = {"base64", "bisect", "collections", "csv", "datetime", "difflib", "email_validator", "enum", "functools", "hashlib", "heapq", "hmac", "html", "importlib.resources",
         "io", "ipaddress", "itertools", "math", "msgspec", "operator", "re", "string", "tomllib", "types", "typing", "unicodedata", "urllib.parse", "zoneinfo"}  # fmt: skip
 """All that `rules` may import: what neither reads nor writes anything, tells the time or throws dice."""
 

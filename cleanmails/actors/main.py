@@ -30,6 +30,7 @@ GROUPS = {
     "render": Group(("render",), 2, 4),
     "send": Group(("send",), 0, 16),
     "upkeep": Group(("upkeep", "resolve", "ask"), 6, 4),
+    "webhooks": Group((), 8, 1),
 }
 """`send` has as many threads as CLEANMAILS_SEND_THREADS says: they wait for servers, not for the processor."""
 
@@ -68,7 +69,7 @@ def run(
     os.environ["dramatiq_queue_prefetch"] = str(group.prefetch)  # noqa: SIM112 - dramatiq's own name
     from dramatiq import Worker
 
-    from cleanmails.actors import figures, hits, sweep
+    from cleanmails.actors import figures, hits, outlets, sweep
     from cleanmails.actors.broker import Queues, make_broker
     from cleanmails.actors.declare import declare
     from cleanmails.ledger.db import Database
@@ -100,11 +101,15 @@ def run(
         duties = [sweep.start(work)]
         if kind == "upkeep":
             duties += [hits.start(work), figures.start(work)]
-        consumer.start()
+        if kind == "webhooks":
+            duties += outlets.start(work)
+        if group.queues:
+            consumer.start()
         logger.info("worker.started", group=kind, worker=lease.worker_id, threads=threads)
         stop.wait()
         logger.info("worker.draining", group=kind, worker=lease.worker_id)
-        consumer.stop(timeout=25_000)
+        if group.queues:
+            consumer.stop(timeout=25_000)
         for duty in duties:
             duty.join()
         close()

@@ -1,16 +1,19 @@
 """upkeep: the hourly duties. Each may run any number of times."""
 
-from datetime import UTC
+from datetime import UTC, timedelta
 
 from cleanmails import log
 from cleanmails.actors.resolve import look_up
 from cleanmails.actors.work import Work, stopwatch
-from cleanmails.ledger import events, invariants, planning, recipient_domains, workers
+from cleanmails.ledger import events, invariants, outlets, planning, recipient_domains, workers
 
 logger = log.get(__name__)
 
 LOOK_UPS = 2_000
 """Domains looked up again in one round."""
+
+OUTLET_DAYS = 30
+"""For how long the log of what went to webhooks and CRMs is kept."""
 
 
 def upkeep(work: Work) -> None:
@@ -23,6 +26,7 @@ def upkeep(work: Work) -> None:
         events.make_months(db)
         if work.settings.event_months:
             events.drop_months(db, work.settings.event_months)
+        outlets.forget(db, work.clock(db) - timedelta(days=OUTLET_DAYS))
         stale = recipient_domains.oldest(db, LOOK_UPS)
         workers.did(db, "upkeep")
     if stale:

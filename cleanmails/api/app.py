@@ -41,6 +41,7 @@ from cleanmails.api.suppression_files import SuppressionFiles
 from cleanmails.api.suppressions import Suppressions
 from cleanmails.api.unknowns import Unknowns
 from cleanmails.api.unsubscribe import Unsubscribe
+from cleanmails.api.webhooks import Webhooks
 from cleanmails.api.workspace import Workspaces
 from cleanmails.ledger.db import Database
 from cleanmails.mail.dns import Resolver
@@ -75,6 +76,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     SuppressionFiles,
     Unknowns,
     Events,
+    Webhooks,
 )
 """Every noun of the API."""
 

@@ -11,13 +11,13 @@ from litestar import Controller, get
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from cleanmails.api import event_types
 from cleanmails.api.auth import Principal
 from cleanmails.api.given import Given
 from cleanmails.errors import BusyError, Fault, InvalidError
 from cleanmails.ledger import events
 from cleanmails.ledger.db import Database
 from cleanmails.ledger.events import START, Place
+from cleanmails.rules import event_types
 
 MOST: Final = 1_000
 STREAM_SECONDS: Final = 600

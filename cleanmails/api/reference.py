@@ -21,9 +21,9 @@ from litestar.routes import HTTPRoute
 from litestar.types import Method
 
 from cleanmails import __version__
-from cleanmails.api import event_types
 from cleanmails.api.auth import COOKIE, PERMISSIONS, needed
 from cleanmails.api.problems import Problem
+from cleanmails.rules import event_types
 
 SECURITY: Final[list[dict[str, list[str]]]] = [{"session": []}, {"apiKey": []}]
 

@@ -106,9 +106,7 @@ class Connector:
 
     def addresses(self, host: str, port: int) -> list[Address]:
         """The addresses of `host` that may be connected to on `port`, at least one. UnreachableError as in `connect`."""
-        if self._ports is not None and port not in self._ports:
-            allowed = ", ".join(str(port) for port in sorted(self._ports))
-            raise UnreachableError(f"Port {port} is not allowed here; allowed are {allowed}.", code="port_refused")
+        self.check_port(port)
         found = [ipaddress.ip_address(text) for text in self._look_up(host)]
         open_ones = [address for address in found if self._allow_private or is_public(address)]
         if not open_ones:
@@ -116,6 +114,12 @@ class Connector:
                 f"{host} is {found[0]}, which is not an address of the open internet.", code="address_refused"
             )
         return open_ones
+
+    def check_port(self, port: int) -> None:
+        """UnreachableError (`port_refused`) for a port that is not allowed."""
+        if self._ports is not None and port not in self._ports:
+            allowed = ", ".join(str(port) for port in sorted(self._ports))
+            raise UnreachableError(f"Port {port} is not allowed here; allowed are {allowed}.", code="port_refused")
 
     def _look_up(self, host: str) -> Sequence[str]:
         try:

@@ -7,9 +7,10 @@ import msgspec
 import psycopg
 import pytest
 
-from cleanmails.api import event_types, reference
+from cleanmails.api import reference
 from cleanmails.ledger import events, workspaces
 from cleanmails.ledger.events import Event
+from cleanmails.rules import event_types
 from tests.stream import await_readable
 
 SOURCE = Path(__file__).parents[2] / "cleanmails"
