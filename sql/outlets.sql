@@ -82,7 +82,7 @@ WITH o AS MATERIALIZED (
         ORDER BY e.xact, e.id LIMIT %(limit)s::integer) b
 ), made AS (
     INSERT INTO outlet_messages (workspace_id, outlet_id, event_id, event_at, type, thread, lane)
-    SELECT o.workspace_id, o.id, p.id, p.at, p.type, p.thread, abs(CASE p.thread WHEN 0 THEN p.id ELSE p.thread END %% 4)
+    SELECT o.workspace_id, o.id, p.id, p.at, p.type, p.thread, mod(abs(CASE p.thread WHEN 0 THEN p.id ELSE p.thread END), 4)
     FROM o, passed p
     WHERE p.type = ANY (o.types) AND (o.campaign_ids IS NULL OR p.campaign_id = ANY (o.campaign_ids))
     ORDER BY p.xact, p.id
@@ -202,7 +202,7 @@ WITH wanted AS (
     ORDER BY e.xact, e.id LIMIT %(limit)s::integer
 ), again AS (
     INSERT INTO outlet_messages (workspace_id, outlet_id, event_id, event_at, type, thread, lane)
-    SELECT workspace_id, outlet_id, id, at, type, thread, abs(CASE thread WHEN 0 THEN id ELSE thread END %% 4) FROM wanted ORDER BY xact, id
+    SELECT workspace_id, outlet_id, id, at, type, thread, mod(abs(CASE thread WHEN 0 THEN id ELSE thread END), 4) FROM wanted ORDER BY xact, id
     ON CONFLICT (outlet_id, event_id) DO UPDATE SET state = 'pending', attempts = 0, first_at = NULL, due_at = NULL, done_at = NULL
     RETURNING id
 )
