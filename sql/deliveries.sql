@@ -67,6 +67,14 @@ JOIN unnest(%(campaigns)s::bigint[], %(leads)s::bigint[]) AS t (campaign_id, lea
 ORDER BY cl.campaign_id, cl.lead_id
 FOR NO KEY UPDATE OF cl;
 
+-- name: lock_walks_and_all_of
+-- The same, and with them every walk of the leads whose address will be suppressed in this transaction: taken later, they would be out of order.
+SELECT cl.campaign_id, cl.lead_id, cl.state, cl.step
+FROM campaign_leads cl
+WHERE (cl.campaign_id, cl.lead_id) IN (SELECT * FROM unnest(%(campaigns)s::bigint[], %(leads)s::bigint[])) OR cl.lead_id = ANY (%(all_of)s::bigint[])
+ORDER BY cl.campaign_id, cl.lead_id
+FOR UPDATE OF cl;
+
 -- name: write_held
 -- Mails that cannot be made (a field is missing): the delivery and its walk wait for a person.
 WITH wanted AS (

@@ -14,6 +14,7 @@ from cleanmails.ledger import campaign_runs, deliveries, events, planning, suppr
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.deliveries import Attempt, Result
 from cleanmails.ledger.events import Event
+from cleanmails.ledger.suppressions import Entry
 from cleanmails.records import CampaignView, DeliveryState, Move
 from cleanmails.rules import health, lifecycle, outcome, walks
 from cleanmails.rules.outcome import Accepted, Bounced, Failed, HoldSender, Retry, Unknown, Verdict
@@ -38,7 +39,8 @@ def settle(work: Work, ended: Sequence[Ended]) -> None:
     epochs = _epochs(work)
     with work.database.transaction() as db:
         now = workers.now(db)
-        deliveries.lock_walks(db, ((each.campaign_id, each.lead_id) for each in ended))
+        bad = {each.lead_id for each in ended if isinstance(outcome.judge(each.answer, 1, now), Bounced)}
+        deliveries.lock_walks(db, ((each.campaign_id, each.lead_id) for each in ended), all_of=bad)
         rows = deliveries.lock_results(db, [(each.id, each.token) for each in ended])
         judged = [_judge(each, rows[each.id], now) for each in ended if each.id in rows]
         settled = [one for one in judged if not _known(one)]
@@ -79,11 +81,24 @@ def _write(work: Work, db: Connection, settled: Sequence[Settled], now: datetime
     for sender_id in sorted({s.row["sender_id"] for s in settled}):
         _write_sender(db, sender_id, [s for s in settled if s.row["sender_id"] == sender_id], now)
     events.append(db, (event for s in settled if (event := _event(s))))
-    for s in settled:
-        if isinstance(s.verdict, Bounced):
-            source = f"delivery {s.row['id']}: {s.ended.answer.text}"[:500]
-            suppressions.suppress(db, s.row["workspace_id"], "address", s.row["email"], "bounced", source=source)
+    _suppress(db, [s for s in settled if isinstance(s.verdict, Bounced)])
     return _count(work, db, settled)
+
+
+def _suppress(db: Connection, bounced: Sequence[Settled]) -> None:
+    """Addresses that are bad are never mailed again. All walks of their leads are locked already (`settle`)."""
+    for workspace_id in sorted({s.row["workspace_id"] for s in bounced}):
+        entries = {
+            s.row["email"]: Entry(
+                kind="address",
+                value=s.row["email"],
+                reason="bounced",
+                source=f"delivery {s.row['id']}: {s.ended.answer.text}"[:500],
+            )
+            for s in bounced
+            if s.row["workspace_id"] == workspace_id
+        }
+        suppressions.suppress_all(db, workspace_id, list(entries.values()))
 
 
 def _result(s: Settled) -> Result:

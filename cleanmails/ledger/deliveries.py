@@ -3,7 +3,7 @@
 Locks are taken in one order: campaign_leads, deliveries, sender_days, senders. What no row comes back for has moved on without us.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -113,9 +113,15 @@ def write_rendered(db: Connection, now: datetime, mails: Iterable[Rendered]) -> 
     return ready
 
 
-def lock_walks(db: Connection, walks: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Row]:
-    """Locks the walks (campaign id, lead id), first of the lock order; `state` and `step` of each."""
-    found = db.execute(sql("deliveries.lock_walks"), columns(("campaigns", "leads"), sorted(set(walks))))
+def lock_walks(
+    db: Connection, walks: Iterable[tuple[int, int]], *, all_of: Collection[int] = ()
+) -> dict[tuple[int, int], Row]:
+    """Locks the walks (campaign id, lead id), first of the lock order; `state` and `step` of each. `all_of`: every walk of these leads too."""
+    values = columns(("campaigns", "leads"), sorted(set(walks)))
+    if all_of:
+        found = db.execute(sql("deliveries.lock_walks_and_all_of"), values | {"all_of": sorted(all_of)})
+    else:
+        found = db.execute(sql("deliveries.lock_walks"), values)
     return {(row["campaign_id"], row["lead_id"]): row for row in found}
 
 

@@ -166,6 +166,38 @@ def test_a_campaign_whose_list_grows_at_this_moment_is_not_completed(house, work
         assert house.one(status) == "completed"
 
 
+def test_leads_that_bounce_in_two_campaigns_at_once_wait_for_nobody_for_ever(
+    house, work, new_work, lane, broken, together
+):
+    """Each side ends the other's walks too: both take all of them first, in one order."""
+    emails = [f"p{n}@b.example" for n in range(12)]
+    first, leads = lane(*emails)
+    second = house.campaign(leads, [house.sender("ben@acme.example")])
+    plan.plan(work)
+    for _, args in [message for message in work.queues.messages if message[0] == "render"]:
+        render.render(work, *args)
+    house.run("UPDATE deliveries SET state = 'sending', token = nextval('fences'), sending_at = clock_timestamp()")
+    house.run(
+        "INSERT INTO sender_days SELECT sender_id, (now() AT TIME ZONE 'UTC')::date, 12 FROM deliveries GROUP BY sender_id"
+    )
+    nobody = Answer(stage=Stage.DOT, code=550, enhanced="5.1.1", text="no such mailbox")
+    rows = house.all("SELECT id, token, campaign_id, lead_id FROM deliveries")
+    mine = {
+        id: [structs.replace(ended(), answer=nobody, **row) for row in rows if row["campaign_id"] == id]
+        for id in (first, second)
+    }
+    works = new_work(), new_work()
+
+    def settle(campaign, hands):
+        for one in mine[campaign]:
+            record.settle(hands, [one])
+
+    together(lambda: settle(first, works[0]), lambda: settle(second, works[1]))
+    assert {row["outcome"] for row in house.all("SELECT outcome FROM campaign_leads")} == {"bounced"}
+    assert house.one("SELECT count(*) FROM suppressions") == 12
+    assert broken() == []
+
+
 class BrokenError(Exception):
     """What nobody foresaw."""
 
