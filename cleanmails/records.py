@@ -38,6 +38,13 @@ class MissingField(StrEnum):
     BLANK = "blank"
 
 
+class PromoteWinner(StrEnum):
+    """On what the best of a step's subjects is chosen."""
+
+    OPENS = "opens"
+    REPLIES = "replies"
+
+
 class WalkState(StrEnum):
     """Where a campaign lead stands. `waiting`: due at a time; `in_flight`: a delivery of it is on its way."""
 

@@ -7,7 +7,7 @@ RETURNING id;
 
 -- name: read_campaigns
 SELECT c.id, c.name, c.status, c.check_reply, c.track_opens, c.track_clicks, c.schedule, c.launch_at, c.max_new_leads_per_day, c.on_sender_loss,
-       c.missing_field, c.pause_reason, c.run, c.started_at, c.completed_at, c.created_at, c.updated_at, c.version,
+       c.missing_field, c.promote_winner, c.pause_reason, c.run, c.started_at, c.completed_at, c.created_at, c.updated_at, c.version,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'name', l.name) ORDER BY l.id), '[]')
         FROM campaign_lists a JOIN lists l ON l.id = a.list_id WHERE a.campaign_id = c.id) AS lists,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'address', s.address) ORDER BY s.id), '[]')
@@ -38,7 +38,8 @@ SELECT list_id AS id FROM campaign_lists WHERE campaign_id = %(id)s::bigint;
 UPDATE campaigns
 SET name = %(name)s::text, check_reply = %(check_reply)s::boolean, track_opens = %(track_opens)s::boolean, track_clicks = %(track_clicks)s::boolean,
     schedule = %(schedule)s::jsonb, launch_at = %(launch_at)s::timestamptz, max_new_leads_per_day = %(max_new_leads_per_day)s::integer,
-    on_sender_loss = %(on_sender_loss)s::text, missing_field = %(missing_field)s::text, updated_at = now(), version = version + 1
+    on_sender_loss = %(on_sender_loss)s::text, missing_field = %(missing_field)s::text, promote_winner = %(promote_winner)s::text,
+    updated_at = now(), version = version + 1
 WHERE id = %(id)s::bigint;
 
 -- name: put_steps
@@ -56,7 +57,10 @@ SELECT c.id, w.position, w.subjects, w.body, w.wait_days, w.wait_hours, w.trigge
 FROM wanted w CROSS JOIN campaigns c WHERE c.id = %(id)s::bigint
 ON CONFLICT (campaign_id, position) DO UPDATE
 SET subjects = EXCLUDED.subjects, body = EXCLUDED.body, wait_days = EXCLUDED.wait_days, wait_hours = EXCLUDED.wait_hours,
-    trigger_condition = EXCLUDED.trigger_condition, version = EXCLUDED.version
+    trigger_condition = EXCLUDED.trigger_condition, version = EXCLUDED.version,
+    subjects_at = CASE WHEN s.subjects = EXCLUDED.subjects THEN s.subjects_at ELSE now() END,
+    winner = CASE WHEN s.subjects = EXCLUDED.subjects THEN s.winner END,
+    winner_at = CASE WHEN s.subjects = EXCLUDED.subjects THEN s.winner_at END
 WHERE (s.subjects, s.body, s.wait_days, s.wait_hours, s.trigger_condition)
       IS DISTINCT FROM (EXCLUDED.subjects, EXCLUDED.body, EXCLUDED.wait_days, EXCLUDED.wait_hours, EXCLUDED.trigger_condition);
 

@@ -15,7 +15,7 @@ RETURNING d.id, d.token, d.campaign_id, d.lead_id, d.step;
 -- name: render_facts
 -- All that a chunk of mails is made of, in one read. `thread` lists what the lead really got of this campaign, oldest first.
 SELECT d.id, d.token, d.workspace_id, d.campaign_id, d.lead_id, d.step, d.sender_id, d.message_id,
-       st.subjects, st.body, st.version AS step_version, st.winner, d.subject_index,
+       st.subjects, st.body, st.version AS step_version, CASE WHEN c.promote_winner IS NOT NULL THEN st.winner END AS winner, d.subject_index,
        l.email, l.first_name, l.last_name, l.company, l.fields,
        s.address AS sender_address, s.name AS sender_name, s.reply_to, s.signature, s.imap_host IS NOT NULL AS has_imap,
        c.missing_field, c.track_opens, c.track_clicks,

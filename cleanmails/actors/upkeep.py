@@ -3,6 +3,7 @@
 from datetime import UTC, timedelta
 
 from cleanmails import log
+from cleanmails.actors.promote import promote
 from cleanmails.actors.resolve import look_up
 from cleanmails.actors.work import Work, stopwatch
 from cleanmails.ledger import events, invariants, outlets, planning, recipient_domains, workers
@@ -21,6 +22,7 @@ def upkeep(work: Work) -> None:
     begun = stopwatch()
     senders = true_up(work)
     broken = examine(work)
+    promoted = promote(work)
     with work.database.transaction() as db:
         workers.bury(db)
         events.make_months(db)
@@ -32,7 +34,12 @@ def upkeep(work: Work) -> None:
     if stale:
         look_up(work, stale)
     logger.info(
-        "upkeep.done", senders=senders, domains=len(stale), broken=broken, ms=round(1000 * (stopwatch() - begun), 1)
+        "upkeep.done",
+        senders=senders,
+        domains=len(stale),
+        broken=broken,
+        promoted=promoted,
+        ms=round(1000 * (stopwatch() - begun), 1),
     )
 
 

@@ -37,6 +37,7 @@ from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
 from cleanmails.api.statistics import Statistics
 from cleanmails.api.status import Statuses
+from cleanmails.api.subjects import Subjects
 from cleanmails.api.suppression_files import SuppressionFiles
 from cleanmails.api.suppressions import Suppressions
 from cleanmails.api.unknowns import Unknowns
@@ -67,6 +68,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Suppressions,
     Campaigns,
     Previews,
+    Subjects,
     Checks,
     Explain,
     Forecasts,

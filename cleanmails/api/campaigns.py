@@ -24,6 +24,7 @@ from cleanmails.records import (
     FailureClass,
     MissingField,
     OnSenderLoss,
+    PromoteWinner,
     Trigger,
     WalkOutcome,
     WalkState,
@@ -86,6 +87,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     max_new_leads_per_day: int | None
     on_sender_loss: OnSenderLoss
     missing_field: MissingField
+    promote_winner: PromoteWinner | None
     lists: list[AttachedList]
     senders: list[AttachedSender]
     steps: list[CampaignStep]

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from cleanmails.api.body import Id, read_value
 from cleanmails.api.fields import Title
 from cleanmails.errors import Fault, InvalidError
-from cleanmails.records import CampaignStatus, MissingField, OnSenderLoss, Step, Trigger
+from cleanmails.records import CampaignStatus, MissingField, OnSenderLoss, PromoteWinner, Step, Trigger
 from cleanmails.rules import schedule
 from cleanmails.rules.launch import MAX_WAIT_DAYS, MAX_WAIT_HOURS
 
@@ -22,6 +22,7 @@ SubjectsText = Annotated[str, msgspec.Meta(max_length=100_000)]
 _EXAMPLE: Final = {"days": [1, 2, 3, 4, 5], "start": "09:00", "end": "17:00", "timezone": "Europe/Berlin"}
 _PLAIN: Final = (
     "name", "check_reply", "track_opens", "track_clicks", "launch_at", "max_new_leads_per_day", "on_sender_loss", "missing_field",
+    "promote_winner",
 )  # fmt: skip
 
 
@@ -84,6 +85,7 @@ class CampaignChange(msgspec.Struct, frozen=True, kw_only=True):
     max_new_leads_per_day: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | UnsetType | None = UNSET
     on_sender_loss: OnSenderLoss | UnsetType = UNSET
     missing_field: MissingField | UnsetType = UNSET
+    promote_winner: PromoteWinner | UnsetType | None = UNSET
     lists: Annotated[list[Chosen], msgspec.Meta(max_length=1_000)] | UnsetType = UNSET
     senders: Annotated[list[Chosen], msgspec.Meta(max_length=1_000)] | UnsetType = UNSET
     steps: Annotated[list[WrittenStep], msgspec.Meta(max_length=MOST_STEPS)] | UnsetType = UNSET
@@ -106,7 +108,7 @@ class NewCampaign(CampaignChange, frozen=True, kw_only=True):
     """A campaign to be made; with the status `running` it is launched at once, or not made at all.
 
     Left out: `check_reply` on, `track_opens` and `track_clicks` off, no schedule (always open), no limit of new leads, `on_sender_loss` wait,
-    `missing_field` hold.
+    `missing_field` hold, `promote_winner` none.
     """
 
     name: Title
