@@ -23,6 +23,7 @@ from cleanmails.api.dkim_keys import DkimKeys
 from cleanmails.api.domains import Domains
 from cleanmails.api.events import Events
 from cleanmails.api.explain import Explain
+from cleanmails.api.exports import Exports
 from cleanmails.api.forecast import Forecasts
 from cleanmails.api.gate import Gate
 from cleanmails.api.given import Enqueue
@@ -77,6 +78,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     PersonalData,
     SuppressionFiles,
     Unknowns,
+    Exports,
     Events,
     Webhooks,
 )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from cleanmails.actors import evidence
 from cleanmails.api.auth import Principal
@@ -74,7 +74,9 @@ class Unknowns(Controller):
         database: Given[Database],
         principal: Given[Principal],
         window: Given[Window],
-        campaign_id: FromQuery[int | None] = None,
+        campaign_id: Annotated[
+            int | None, QueryParameter(description="Of one campaign alone.", ge=1, le=2**63 - 1)
+        ] = None,
     ) -> Page[UnknownDelivery]:
         """List deliveries whose answer was never seen, oldest first. Evidence (a reply, a bounce, a human open) settles them by itself."""
         with database.transaction() as db:

@@ -51,6 +51,16 @@ def test_a_closed_call_says_who_may_call_it_and_an_open_one_says_so(app, documen
             assert {"401", "403"} <= set(operation["responses"])
 
 
+def test_every_number_that_is_asked_for_has_its_bounds(document):
+    """A number that no column can hold is a fault of the request, not of the ledger."""
+    for path, _, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            schema = parameter["schema"]
+            for each in (schema, *schema.get("oneOf", []), *schema.get("anyOf", [])):
+                if parameter["in"] == "query" and each.get("type") == "integer":
+                    assert {"minimum", "maximum"} <= {*each, *schema}, (path, parameter["name"])
+
+
 def test_every_refusal_is_a_problem(document):
     for _, _, operation in operations(document):
         for status, answer in operation["responses"].items():
