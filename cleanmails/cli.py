@@ -31,7 +31,7 @@ COMMANDS: Final = {
     ),
     "recount": ("cleanmails.actors.figures:recount", "count all statistics anew from the events"),
     "owner": ("cleanmails.api.owner:main", "make the first user, or give one a new password"),
-    "bench": ("cleanmails.bench.run:main", "measure one part: pipeline, plan, render or webhooks"),
+    "bench": ("cleanmails.bench.run:main", "measure one part: pipeline, plan, render, tracking or webhooks"),
     "settings": (
         "cleanmails.cli:show_settings",
         "list the variables of the environment that are read, with their defaults",

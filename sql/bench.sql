@@ -56,3 +56,31 @@ UPDATE campaigns SET status = 'paused' WHERE id = ANY (%(campaigns)s::bigint[]);
 
 -- name: analyze
 ANALYZE;
+
+-- name: make_sent
+-- The mail of each walk, sent an hour ago, with five links.
+INSERT INTO deliveries (workspace_id, campaign_id, lead_id, step, sender_id, provider, state, attempts, token, planned_at, queued_at, rendered_at, sending_at,
+                        settled_at, message_id, subject, subject_index, starts_thread, hash, links)
+SELECT cl.workspace_id, cl.campaign_id, cl.lead_id, 0, 1 + mod(cl.lead_id, %(senders)s::integer), 'other', 'sent', 1, 1, at, at, at, at, at,
+       '<' || cl.campaign_id || '.' || cl.lead_id || '@sender.example>', 'Hello', 0, true, '', ARRAY(SELECT 'https://sender.example/page/' || n FROM generate_series(1, 5) n)
+FROM campaign_leads cl CROSS JOIN (SELECT now() - interval '1 hour' AS at) t;
+
+-- name: sent_ids
+SELECT id FROM deliveries ORDER BY id;
+
+-- name: make_events
+-- So many events about these mails: of ten, four sent, three opened by people, two by machines, one clicked; over twenty days.
+INSERT INTO events (at, workspace_id, type, campaign_id, lead_id, delivery_id, data)
+SELECT now() - mod(n, 20) * interval '1 day', d.workspace_id, (ARRAY['email.sent', 'email.sent', 'email.sent', 'email.sent', 'email.opened', 'email.opened',
+       'email.opened', 'email.opened', 'email.opened', 'email.clicked'])[1 + mod(n, 10)], d.campaign_id, d.lead_id, d.id,
+       CASE WHEN mod(n, 10) IN (7, 8) THEN '{"verdict": "machine"}' WHEN mod(n, 10) > 3 THEN '{"verdict": "human"}' ELSE '{}' END::jsonb
+FROM generate_series(%(first)s::integer, %(last)s::integer) n
+JOIN deliveries d ON d.id = %(base)s::bigint + mod(n, %(mails)s::integer);
+
+-- name: count_hits
+SELECT coalesce(sum(1 + repeats), 0)::bigint AS n FROM hits;
+
+-- name: count_left
+SELECT count(*) AS n FROM suppressions s JOIN leads l ON l.workspace_id = s.workspace_id AND l.email = s.value AND l.status = 'unsubscribed'
+JOIN deliveries d ON d.lead_id = l.id
+WHERE s.kind = 'address' AND d.id = ANY (%(ids)s::bigint[]);

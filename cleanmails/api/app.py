@@ -120,9 +120,8 @@ def create_app(
     clock = clock or _now
     wake = enqueue or _nobody
     recorder = Recorder(database)
-    tracked = tracking.mount(recorder, Tokens(vault.derive_all("tokens"), vault.current))
     app = Litestar(
-        route_handlers=[*CONTROLLERS, tracked, *dashboard],
+        route_handlers=[*CONTROLLERS, *dashboard],
         on_shutdown=[recorder.close],
         state=State({"database": database, "settings": settings, "clock": clock}),
         dependencies={
@@ -144,7 +143,8 @@ def create_app(
         logging_config=None,
         openapi_config=reference.config(),
     )
-    app.asgi_handler = _served(app.asgi_handler, settings.trusted_proxies)
+    tokens = Tokens(vault.derive_all("tokens"), vault.current)
+    app.asgi_handler = _served(tracking.around(app.asgi_handler, recorder, tokens), settings.trusted_proxies)
     return app
 
 
@@ -173,9 +173,10 @@ def _served(inner: ASGIApp, trusted: Sequence[client.Network]) -> ASGIApp:
         try:
             await inner(scope, receive, send_on)
         finally:
-            took = round((time.perf_counter() - began) * 1000, 1)
-            route = scope.get("path_template") or "-"
-            _log.info("request.served", method=scope.get("method"), route=route, status=status, ms=took)
+            if not scope["path"].startswith("/t/"):
+                took = round((time.perf_counter() - began) * 1000, 1)
+                route = scope.get("path_template") or "-"
+                _log.info("request.served", method=scope.get("method"), route=route, status=status, ms=took)
 
     return serve
 

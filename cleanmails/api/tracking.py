@@ -3,7 +3,8 @@
 A link leads only where the mail's link led, as the ledger has it: nothing in the request says where to. What we did not sign, and what is not there any
 more, is a page that says so, never a redirect. Answers are never kept by anybody, so that every hit comes here.
 
-A plain ASGI application: these are by far the most frequent requests, and they need nothing of what the API's handlers share.
+A plain ASGI application before the router: these are by far the most frequent requests, and they need nothing of what the API's handlers share. They have
+no log line each; what they did is in the table `hits`.
 """
 
 import time
@@ -12,9 +13,8 @@ from typing import Final, Literal
 import anyio
 import anyio.to_thread
 import httpx
-from litestar import asgi
-from litestar.handlers import ASGIRouteHandler
-from litestar.types import Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from cleanmails import log
 from cleanmails.api.recorder import Arrived, Recorder
@@ -36,13 +36,24 @@ _METHODS: Final = {"GET", "HEAD"}
 _log = log.get(__name__)
 
 
-def mount(recorder: Recorder, tokens: Tokens) -> ASGIRouteHandler:
-    """The handler of everything below `/t`."""
+def around(inner: ASGIApp, recorder: Recorder, tokens: Tokens) -> ASGIApp:
+    """An application that answers what is below `/t` itself, and hands everything else on."""
     threads: list[anyio.CapacityLimiter] = []  # made inside the event loop
 
-    @asgi("/t", is_mount=True, public=True, copy_scope=True)
-    async def tracking(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - Litestar asks for it
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP or not scope["path"].startswith("/t/"):
+            await inner(scope, receive, send)
+            return
+        if not threads:
+            threads.append(anyio.CapacityLimiter(WAITING))
         method = str(scope.get("method"))
+        try:
+            await _serve(scope, send, method)
+        except Exception:  # noqa: BLE001 - logged, and somebody waits for an answer
+            _log.exception("hit.failed")
+            await _page(send, method, "busy", 500)
+
+    async def _serve(scope: Scope, send: Send, method: str) -> None:
         asked = _asked(scope, tokens)
         if method not in _METHODS:
             await _answer(send, method, 405, b"", (b"allow", b"GET, HEAD"))
@@ -52,11 +63,9 @@ def mount(recorder: Recorder, tokens: Tokens) -> ASGIRouteHandler:
             recorder.open(_arrived(scope, method, asked[0], None))
             await _answer(send, method, 200, PIXEL, (b"content-type", b"image/png"), (b"accept-ranges", b"none"))
         else:
-            if not threads:
-                threads.append(anyio.CapacityLimiter(WAITING))
             await _follow(recorder, send, _arrived(scope, method, *asked), asked[1], threads[0])
 
-    return tracking
+    return serve
 
 
 def _asked(scope: Scope, tokens: Tokens) -> tuple[int, int | None] | None:

@@ -49,3 +49,37 @@ def rest(database: Database, campaigns: list[int]) -> None:
     """These campaigns are paused."""
     with database.transaction() as db:
         db.execute(sql("bench.rest"), {"campaigns": campaigns})
+
+
+def make_sent(database: Database, senders: int) -> list[int]:
+    """The mail of every walk, sent; their ids."""
+    with database.transaction() as db:
+        db.execute(sql("bench.unchecked"))
+        db.execute(sql("bench.make_sent"), {"senders": senders})
+    with database.transaction() as db:
+        db.execute(sql("bench.analyze"))
+        return [row["id"] for row in db.execute(sql("bench.sent_ids"))]
+
+
+def make_events(database: Database, ids: list[int], events: int, chunk: int = 500_000) -> None:
+    """So many events about these mails, whose ids follow each other."""
+    for first in range(0, events, chunk):
+        values = {"first": first, "last": min(first + chunk, events) - 1, "base": ids[0], "mails": len(ids)}
+        with database.transaction() as db:
+            db.execute(sql("bench.make_events"), values)
+
+
+def count_hits(database: Database) -> int:
+    """Hits in the ledger, counted ones included."""
+    with database.transaction() as db:
+        row = db.execute(sql("bench.count_hits")).fetchone()
+    assert row is not None
+    return int(row["n"])
+
+
+def count_left(database: Database, ids: list[int]) -> int:
+    """To how many of these mails' leads no more is sent."""
+    with database.transaction() as db:
+        row = db.execute(sql("bench.count_left"), {"ids": ids}).fetchone()
+    assert row is not None
+    return int(row["n"])

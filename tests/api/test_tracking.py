@@ -1,5 +1,7 @@
 """Opens and clicks over HTTP: where a link leads, what is written down, and what is nobody's business."""
 
+import random
+import string
 import struct
 import zlib
 
@@ -137,6 +139,21 @@ def test_nothing_but_what_was_in_the_mail_is_led_to(follow, link, pixel, tokens,
         assert "location" not in answer.headers
     assert "This link does not work" in follow(f"{link}/2?url=https://evil.example").text
     assert stored() == []
+
+
+def test_mutated_tokens_lead_nowhere_and_change_nothing(follow, tokens, mail, house, stored):
+    """A sample over HTTP; a hundred thousand are tried on the function itself (`tests/mail/test_tokens.py`)."""
+    dice = random.Random(2)
+    letters = string.ascii_letters + string.digits + "-_%/.?#~"
+    for _ in range(200):
+        token = tokens.sign(dice.choice(list(Purpose)), mail)
+        at = dice.randrange(len(token))
+        mutant = token[:at] + dice.choice(letters.replace(token[at], "")) + token[at + 1 :]
+        for path in (f"/t/{mutant}/pixel.png", f"/t/{mutant}/link/1", f"/unsubscribe/{mutant}"):
+            answer = follow(path)
+            assert (answer.status_code, "location" in answer.headers) == (404, False), path
+    assert stored() == []
+    assert house.all("SELECT * FROM suppressions") == []
 
 
 def test_only_looking_is_answered(follow, pixel, link, stored):
