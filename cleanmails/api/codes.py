@@ -21,6 +21,7 @@ CODES: Final[Mapping[str, str]] = {
     "ledger_down": "The database does not answer; nothing was changed.",
     "list_archived": "The list is archived and takes no leads.",
     "list_in_use": "Campaigns that are not completed use this list.",
+    "mail_on_its_way": "A mail to this address is being sent at this moment; try again in a minute.",
     "method_not_allowed": "The address does not take this method.",
     "name_taken": "Another thing of this kind has the name.",
     "no_workspace": "The user belongs to no workspace.",
