@@ -72,6 +72,7 @@ class Findings(msgspec.Struct, kw_only=True):
     missing: int = 0
     strangers: int = 0
     dkim_pass: int = 0
+    preview_equal: int = 0
     in_thread: int = 0
     to_thread: int = 0
     subjects: Counter[str] = msgspec.field(default_factory=Counter)
@@ -80,9 +81,10 @@ class Findings(msgspec.Struct, kw_only=True):
 
     @property
     def good(self) -> bool:
-        """Everything arrived, once, signed, in its thread."""
+        """Everything arrived, once, signed, as previewed, in its thread."""
         clean = not (self.duplicates or self.missing or self.strangers or self.faults)
-        return clean and self.got == self.expected == self.dkim_pass and self.in_thread == self.to_thread > 0
+        whole = self.got == self.expected == self.dkim_pass == self.preview_equal
+        return clean and whole and self.in_thread == self.to_thread > 0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -198,11 +200,19 @@ def judge(on: Stage, campaign_id: int, findings: Findings) -> None:
     findings.duplicates = sum(seen.values()) - len(seen) + sum(per_step.values()) - len(per_step)
     findings.strangers = sum(id not in deliveries for id in seen)
     findings.missing = findings.expected - len(per_step)
+    findings.preview_equal = sum(previews_equal(on, campaign_id, row) for row in deliveries.values() if row["hash"])
     by_walk = {(row["lead_id"], row["step"]): id for id, row in deliveries.items()}
     for mail in mails:
         row = deliveries.get(mail["message_id"])
         if row is not None:
             read_mail(on, mail, row, by_walk, findings)
+
+
+def previews_equal(on: Stage, campaign_id: int, row: dict[str, Any]) -> bool:
+    """Whether a preview, made anew, has the hash that the ledger keeps of the mail that was sent."""
+    wanted = {"lead_id": row["lead_id"], "step": row["step"]}
+    shown = on.user.post(f"/v1/outreach/campaigns/{campaign_id}/preview", wanted)
+    return bool(shown["hash"] == row["hash"])
 
 
 def read_mail(
@@ -248,6 +258,7 @@ def show(findings: Findings, seconds: float) -> None:
         "missing": findings.missing,
         "not ours": findings.strangers,
         "signature verified": findings.dkim_pass,
+        "preview has the ledger's hash": findings.preview_equal,
         "third mails in their thread": f"{findings.in_thread} of {findings.to_thread}",
         "first subject": json.dumps(dict(sorted(findings.subjects.items()))),
         "unknown, settled by a look at the server": findings.settled_by_hand,
