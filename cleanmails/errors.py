@@ -51,6 +51,12 @@ class ConflictError(CleanmailsError):
     code = "conflict"
 
 
+class MismatchError(CleanmailsError):
+    """An Idempotency-Key stands for another request already."""
+
+    code = "idempotency_mismatch"
+
+
 class AuthError(CleanmailsError):
     """Nobody is signed in, or the credentials do not hold."""
 

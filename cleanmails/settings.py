@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     feedback_id: str
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     webhook_ports: tuple[int, ...]
+    api_rate: int
 
     def __repr__(self) -> str:
         """Nothing secret: the URLs of the servers may hold passwords, and the key is the key."""
@@ -325,4 +326,5 @@ VARIABLES: Final = (
     Variable("CLEANMAILS_EVENT_MONTHS", "event_months", "0", "how many full months of events are kept beside the current one; 0 keeps all", _whole(0, 1_200)),
     Variable("CLEANMAILS_TRUSTED_PROXIES", "trusted_proxies", "127.0.0.1,::1", "addresses or networks of the proxies in front of the web process: what they say in `X-Forwarded-For` is believed, and nobody else", _networks),
     Variable("CLEANMAILS_WEBHOOK_PORTS", "webhook_ports", "(`80,443,8080,8443`; any in development)", "ports of receivers that webhooks and integrations may be sent to, separated by commas", _ports),
+    Variable("CLEANMAILS_API_RATE", "api_rate", "600", "requests a minute of one API key or session, which may come at once; each web process counts for itself", _whole(1, 1_000_000)),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from cleanmails import log
 from cleanmails.actors.promote import promote
 from cleanmails.actors.resolve import look_up
 from cleanmails.actors.work import Work, stopwatch
-from cleanmails.ledger import events, invariants, outlets, planning, recipient_domains, workers
+from cleanmails.ledger import events, idempotency, invariants, outlets, planning, recipient_domains, workers
 
 logger = log.get(__name__)
 
@@ -28,6 +28,7 @@ def upkeep(work: Work) -> None:
         events.make_months(db)
         if work.settings.event_months:
             events.drop_months(db, work.settings.event_months)
+        idempotency.forget(db, work.clock(db) - timedelta(days=1))
         outlets.forget(db, work.clock(db) - timedelta(days=OUTLET_DAYS))
         stale = recipient_domains.oldest(db, LOOK_UPS)
         workers.did(db, "upkeep")

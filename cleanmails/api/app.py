@@ -19,6 +19,7 @@ from cleanmails.api.ai import Models
 from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.body import JsonBody
 from cleanmails.api.campaigns import Campaigns
+from cleanmails.api.comfort import Comfort, Meter
 from cleanmails.api.dkim_keys import DkimKeys
 from cleanmails.api.domains import Domains
 from cleanmails.api.events import Events
@@ -144,7 +145,8 @@ def create_app(
         openapi_config=reference.config(),
     )
     tokens = Tokens(vault.derive_all("tokens"), vault.current)
-    app.asgi_handler = _served(tracking.around(app.asgi_handler, recorder, tokens), settings.trusted_proxies)
+    comfort = Comfort(app.asgi_handler, database, vault, Meter(settings.api_rate), clock)
+    app.asgi_handler = _served(tracking.around(comfort, recorder, tokens), settings.trusted_proxies)
     return app
 
 

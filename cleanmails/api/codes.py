@@ -12,6 +12,8 @@ CODES: Final[Mapping[str, str]] = {
     "cross_site": "A page of another site made a browser send this request.",
     "domain_in_use": "Senders send from this domain; delete them first.",
     "forbidden": "The role may not do this.",
+    "idempotency_mismatch": "The Idempotency-Key was used for another request.",
+    "in_progress": "The first request with this Idempotency-Key is still being done.",
     "internal": "Something went wrong here, and was written down under the incident.",
     "invalid": "The request has faults; `faults` lists every one of them.",
     "key_in_use": "Mails are signed with this key, or some that were may be on their way.",

@@ -21,6 +21,7 @@ from cleanmails.errors import (
     Fault,
     ForbiddenError,
     InvalidError,
+    MismatchError,
     NotFoundError,
     StateError,
     TemplateError,
@@ -37,6 +38,7 @@ STATUSES: Final[Mapping[type[CleanmailsError], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     StateError: HTTPStatus.CONFLICT,
     ConflictError: HTTPStatus.CONFLICT,
+    MismatchError: HTTPStatus.UNPROCESSABLE_ENTITY,
     BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -34,9 +34,17 @@ _MEANINGS: Final = {
     404: "There is no such thing in this workspace.",
     409: "The thing is in a state that does not allow this, or another one has its name already.",
     413: "The body is too large.",
+    422: "The `Idempotency-Key` was used for another request.",
     429: "Too many requests; `Retry-After` says when to try again.",
     500: "Something went wrong here; `incident` names it in the log.",
     503: "A part that is needed does not answer; `Retry-After` says when to try again.",
+}
+IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Any text of your own: for 24 hours the same request with the same key is answered as the first was, and not done again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 _WITH_RETRY_AFTER: Final = (429, 503)
 
@@ -123,6 +131,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         operation["security"] = SECURITY
         operation["x-permission"] = need.value
         operation["x-roles"] = sorted(role.value for role in PERMISSIONS[need][1])
+    if not handler.opt.get("public") and "GET" not in handler.http_methods:
+        operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     own = {status: given for status, given in operation["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST}
     declared = {int(status) for status in operation["responses"]} - {int(status) for status in own}
     faults = sorted(declared & {401, 409, 429} | set(_follows(operation, handler)))
@@ -145,7 +155,9 @@ def _follows(operation: dict[str, Any], handler: HTTPRouteHandler) -> Iterator[i
     if "path" in places:
         yield 404
     if not public:
-        yield 401
+        yield from (401, 429)
+    if not public and "GET" not in handler.http_methods:
+        yield from (409, 422)
     if not public or ("GET" not in handler.http_methods and not handler.opt.get("cross_site")):
         yield 403
     yield from (500, 503)
