@@ -20,12 +20,19 @@ class EmailData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HitData(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is thought to have opened or clicked: a `human`, a `machine`, or `unknown`; `url` is where a click led."""
+    """Who is thought to have opened or clicked: a `human`, a `machine`, or `unknown`, with the reasons; `url` is where a click led, `at` when it came.
+
+    A mail has another such event when more hits, or newer rules, change the verdict: `was` is what was thought before, null at first. Whoever counts
+    people counts `human`, and takes off one where `was` is `human`.
+    """
 
     step: int | None = None
     email: str | None = None
     verdict: str | None = None
     url: str | None = None
+    was: str | None = None
+    reasons: list[str] | None = None
+    at: str | None = None
 
 
 class ReplyData(msgspec.Struct, frozen=True, kw_only=True):
