@@ -153,8 +153,10 @@ class _Page:
 
     def note(self, mail: Mail) -> None:
         """Count a mail."""
-        self.first += mail.is_new
-        self.follow_ups += not mail.is_new
+        if mail.is_new:
+            self.first += 1
+        else:
+            self.follow_ups += 1
         self.by_sender[mail.planned.sender_id] += 1
         self.by_provider[mail.planned.provider] += 1
 

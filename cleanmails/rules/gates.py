@@ -37,6 +37,8 @@ PIPE_LIMIT: Final = 200
 SOON: Final = timedelta(seconds=5)
 """When to look again at what opens as soon as mails on their way are settled: the next round."""
 
+FAR: Final = datetime.max.replace(tzinfo=UTC)
+
 Figure = int | float | str | None
 
 
@@ -122,8 +124,12 @@ def opening(gates: Iterable[Gate]) -> datetime | None:
 def bounces(campaign: CampaignView, _now: datetime) -> Gate:
     """Not more hard bounces than the limit since launch or the last resume. Only a person opens it again."""
     begun = campaign.status is CampaignStatus.RUNNING or campaign.status is CampaignStatus.PAUSED
-    over = begun and lifecycle.over_bounce_limit(
-        campaign.sent, campaign.bounced, campaign.bounce_limit_percent, campaign.bounce_min_sent
+    over = (
+        begun
+        and campaign.bounced > 0
+        and lifecycle.over_bounce_limit(
+            campaign.sent, campaign.bounced, campaign.bounce_limit_percent, campaign.bounce_min_sent
+        )
     )
     return Gate("bounces", "bounce_protect" if over else None, campaign.bounced, campaign.sent)
 
@@ -146,7 +152,7 @@ def window(campaign: CampaignView, now: datetime) -> Gate:
     schedule = campaign.schedule
     if schedule is None:
         return Gate("schedule", None, None, "always")
-    if _is_open(schedule, _minute(now)):
+    if _span(schedule).holds(now):
         return Gate("schedule", None, None, _spelled(schedule))
     shown = f"{zones.reading(now, schedule.timezone):%a %H:%M}"
     return Gate("schedule", "out_of_schedule", shown, _spelled(schedule), windows.next_open(schedule, now))
@@ -154,16 +160,34 @@ def window(campaign: CampaignView, now: datetime) -> Gate:
 
 def closes_at(campaign: CampaignView, now: datetime) -> datetime | None:
     """When the window that is open now closes; None if it never does."""
-    return _closes_at(campaign.schedule, _minute(now)) if campaign.schedule else None
+    return _span(campaign.schedule).end(now) if campaign.schedule else None
 
 
-# Windows open and close on the minute, so what is found for a minute is kept for the dozen rounds that fall into it.
-_is_open = lru_cache(maxsize=1024)(windows.is_open)
-_closes_at = lru_cache(maxsize=1024)(windows.closes_at)
+class _Span:
+    """The stretch for which a window was last found open: rounds follow each other, and nearly all of them fall into the same one."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.known: tuple[datetime, datetime, datetime | None] = (FAR, FAR, None)
+
+    def holds(self, now: datetime) -> bool:
+        """Whether the window is open."""
+        begins, ends, _ = self.known
+        return begins <= now < ends or self._look(now)
+
+    def end(self, now: datetime) -> datetime | None:
+        """When the window, open now, closes; `now` itself if it is shut, None if it never closes."""
+        return self.known[2] if self.holds(now) else now
+
+    def _look(self, now: datetime) -> bool:
+        if not windows.is_open(self.schedule, now):
+            return False
+        closes = windows.closes_at(self.schedule, now)
+        self.known = now, closes or FAR, closes
+        return True
 
 
-def _minute(now: datetime) -> datetime:
-    return now.replace(second=0, microsecond=0)
+_span = lru_cache(maxsize=1024)(_Span)
 
 
 @lru_cache(maxsize=1024)
@@ -245,7 +269,7 @@ def due(campaign: CampaignView, walk: WalkView) -> datetime | None:
     return max(walk.due_at, wait_over(walk.settled_at, step, campaign.timezone))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16_384)
 def wait_over(settled_at: datetime, step: Step, timezone: str) -> datetime:
     """When a step falls due after the one before it settled. Kept, because leads of one round wait alike and are asked again when they are due."""
     return waits.due_at(settled_at, step.wait_days, step.wait_hours, timezone)

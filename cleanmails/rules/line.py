@@ -30,12 +30,10 @@ class Line:
 
     def take(self, now: datetime) -> WalkView | None:
         """Take who is due first out of the line, if anybody is due."""
-        walk = self.head()
-        if walk is None or due(walk) > now:
-            return None
-        if self.line and walk is self.line[0]:
-            return self.line.popleft()
-        return heappop(self.beside)[2]
+        line, beside = self.line, self.beside
+        if beside and (not line or beside[0][0] < due(line[0])):
+            return heappop(beside)[2] if beside[0][0] <= now else None
+        return line.popleft() if line and due(line[0]) <= now else None
 
     def put_back(self, walk: WalkView) -> None:
         """Put a walk that was taken, and is still due, at the front."""

@@ -59,7 +59,8 @@ def plan(snapshot: Snapshot) -> list[Decision]:
 def _queues(snapshot: Snapshot) -> dict[int, deque[WalkView]]:
     """The walks of each campaign, follow-ups first."""
     queues: dict[int, deque[WalkView]] = {}
-    for walk in sorted(snapshot.walks, key=attrgetter("is_new")):
+    walks = snapshot.walks
+    for walk in sorted(walks, key=attrgetter("is_new")) if len(walks) > 1 else walks:
         queues.setdefault(walk.campaign_id, deque()).append(walk)
     return queues
 
@@ -78,9 +79,11 @@ class _Round:
         self.campaigns = dict(snapshot.campaigns)
         self.senders = dict(snapshot.senders)
         self.providers = dict(snapshot.providers)
-        self.shut_campaigns = {key: gates.shut_campaign(view, self.now) for key, view in self.campaigns.items()}
+        self.shut_campaigns: dict[int, Gate | None] = {}
         self.asked: dict[int, Gate | None] = {}
         self.free: dict[int, dict[int, SenderView]] = {}
+        self.given: list[int] = []
+        self.seen: dict[int, int] = {}
         self.nobody: dict[int, Gate] = {}
         self.pairs: dict[str, set[str]] = {}
 
@@ -95,7 +98,7 @@ class _Round:
     def decide(self, walk: WalkView) -> Decision:
         """What becomes of a walk, and its room taken if it is planned."""
         campaign = self.campaigns[walk.campaign_id]
-        shut = self.shut_campaigns[campaign.id] or gates.shut_lead(campaign, walk, self.now)
+        shut = self._shut_campaign(campaign) or gates.shut_lead(campaign, walk, self.now)
         if shut is not None:
             return self._turn_away(campaign, walk, shut)
         usable = self._usable(campaign, walk)
@@ -117,6 +120,12 @@ class _Round:
             return skip(campaign, walk, str(gate.figure), self.now)
         return Waits(campaign_id=campaign.id, lead_id=lead_id, step=walk.step, reason=code, until=gate.opens_at)
 
+    def _shut_campaign(self, campaign: CampaignView) -> Gate | None:
+        """The first shut gate of a campaign: none of them shuts or opens within a round."""
+        if campaign.id not in self.shut_campaigns:
+            self.shut_campaigns[campaign.id] = gates.shut_campaign(campaign, self.now)
+        return self.shut_campaigns[campaign.id]
+
     def _usable(self, campaign: CampaignView, walk: WalkView) -> list[SenderView] | Gate:
         """The senders that may take a walk now; at least one, or the gate that is shut before them."""
         if gates.keeps_sender(campaign, walk, self.senders):
@@ -127,12 +136,19 @@ class _Round:
         return list(free.values()) if free else self._nobody(campaign)
 
     def _free(self, campaign: CampaignView) -> dict[int, SenderView]:
-        """The senders of a campaign that are still usable."""
+        """The senders of a campaign that are still usable; those that were given a mail since it last asked are asked anew."""
         free = self.free.get(campaign.id)
         if free is None:
             attached = sorted(campaign.sender_ids & self.senders.keys())
             free = {key: self.senders[key] for key in attached if self._shut(key) is None}
             self.free[campaign.id] = free
+        else:
+            for key in self.given[self.seen[campaign.id] :]:
+                if key in free:
+                    free[key] = self.senders[key]
+                    if self._shut(key) is not None:
+                        del free[key]
+        self.seen[campaign.id] = len(self.given)
         return free
 
     def _shut(self, sender_id: int) -> Gate | None:
@@ -152,7 +168,9 @@ class _Round:
         used = self.pairs.setdefault(walk.domain, set())
         sender = usable[0] if len(usable) == 1 else rotation.choose(usable, walk.lead_id, used)
         used.add(sender.domain)
-        self._take_room(replace(sender, used_today=sender.used_today + 1, in_pipe=sender.in_pipe + 1))
+        self.senders[sender.id] = replace(sender, used_today=sender.used_today + 1, in_pipe=sender.in_pipe + 1)
+        self.given.append(sender.id)
+        del self.asked[sender.id]
         provider = self.providers.get(walk.provider)
         if provider is not None:
             self.providers[walk.provider] = replace(provider, in_pipe=provider.in_pipe + 1)
@@ -166,16 +184,6 @@ class _Round:
             provider=walk.provider,
             not_after=gates.closes_at(campaign, self.now),
         )
-
-    def _take_room(self, sender: SenderView) -> None:
-        """A sender has one mail more: it stays usable, or it does not."""
-        self.senders[sender.id] = sender
-        del self.asked[sender.id]
-        for free in self.free.values():
-            if sender.id in free:
-                free[sender.id] = sender
-                if self._shut(sender.id) is not None:
-                    del free[sender.id]
 
 
 def skip(campaign: CampaignView, walk: WalkView, reason: str, now: datetime) -> Skipped:

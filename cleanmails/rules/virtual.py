@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from heapq import heappop, heappush
 from math import ceil
 from typing import Final
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 
 from cleanmails.records import (
     CampaignView,
+    Decision,
     Ends,
     Planned,
     ProviderView,
@@ -39,6 +41,9 @@ FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 CROWDED: Final = "domain_limit_reached"
 NOBODY: Final = 0
 """Stands for the sender of walks that may have any."""
+
+
+_seconds = lru_cache(maxsize=1024)(partial(timedelta, 0))
 
 
 class Assumed(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +92,9 @@ class World:
             for key, campaign in self.campaigns.items()
             if campaign.max_new_leads_per_day is not None
         }
+        self.counts_end = start
         self.windows = {key: _windows(campaign, start, end) for key, campaign in self.campaigns.items()}
+        self.open_span: dict[int, tuple[datetime, datetime]] = {}
         self.skipping = {
             key
             for key, campaign in self.campaigns.items()
@@ -121,14 +128,15 @@ class World:
         ready: list[int] = []
         while self.agenda and self.agenda[0][0] == self.now:
             ready.append(heappop(self.agenda)[1])
-        self._begin_days()
-        mails = self._let_go(self._gather(ready), ready)
+        if self.now >= self.counts_end:
+            self._begin_days()
+        mails = self._let_go(ready)
         sent = {mail.planned.sender_id for mail in mails}
         for sender_id in ready:
             # Who has sent looks again once it is free. It need not look ahead before it finds nothing to send.
             at = self.senders[sender_id].free_at if sender_id in sent else self._look_ahead(sender_id)
             if at is not None and at < self.end:
-                heappush(self.agenda, (self.grid(max(at, self.now + ROUND)), sender_id))
+                heappush(self.agenda, (self.grid(at if at > self.now else self.now + ROUND), sender_id))
         return mails
 
     def _begin_days(self) -> None:
@@ -140,35 +148,61 @@ class World:
             if self.now >= until:
                 self.new_leads_until[key] = gates.next_midnight(self.campaigns[key].timezone, self.now)
                 self.campaigns[key] = replace(self.campaigns[key], new_today=0)
+        self.counts_end = min([self.day_ends, *self.new_leads_until.values()])
 
-    def _let_go(self, walks: list[WalkView], ready: list[int]) -> list[Mail]:
-        """Have the planner decide on what was gathered, and let that come true."""
-        if not walks:
-            return []
-        names = {walk.provider for walk in walks} & self.providers.keys()
-        snapshot = Snapshot(
+    def _let_go(self, ready: list[int]) -> list[Mail]:
+        """Gather the walks that are due for these senders, have the planner decide on them, and let that come true."""
+        rooms = self._rooms(ready)
+        walks = self._follow_ups(ready, rooms)
+        if self._is_full(ready, rooms, walks):
+            # Follow-ups come before first mails, so the planner need not look at these unless it leaves one of the senders free.
+            decisions = plan(self._snapshot(ready, walks))
+            if sum(type(decision) is Planned for decision in decisions) == len(ready):
+                return self._come_true(walks, decisions, ready)
+        for campaign_id, room in rooms.items():
+            self._read(campaign_id, NOBODY, room, room, walks)
+        return self._come_true(walks, plan(self._snapshot(ready, walks)), ready) if walks else []
+
+    def _snapshot(self, ready: list[int], walks: list[WalkView]) -> Snapshot:
+        """What the planner decides on."""
+        senders = {key: self.senders[key] for key in ready}
+        providers: dict[str, ProviderView] = {}
+        for walk in walks:
+            if walk.provider in self.providers and walk.provider not in providers:
+                providers[walk.provider] = self.providers[walk.provider].view(self.now)
+        return Snapshot(
             now=self.now,
-            campaigns={key: self.campaigns[key] for key in {walk.campaign_id for walk in walks}},
-            senders={key: self.senders[key] for key in ready} | self.gone,
-            providers={name: self.providers[name].view(self.now) for name in names},
+            campaigns={walk.campaign_id: self.campaigns[walk.campaign_id] for walk in walks},
+            senders=senders | self.gone if self.gone else senders,
+            providers=providers,
             walks=tuple(walks),
         )
-        return self._come_true(snapshot)
 
-    def _gather(self, ready: list[int]) -> list[WalkView]:
-        """The walks that are due for these senders, no more than they have room for, and those before them that will be skipped."""
+    def _rooms(self, ready: list[int]) -> dict[int, int]:
+        """How many mails each open campaign of these senders may send."""
+        rooms: dict[int, int] = {}
+        for sender_id in ready:
+            room = _room(self.senders[sender_id])
+            for campaign_id in self.attached[sender_id]:
+                if campaign_id in rooms or self._is_open(campaign_id):
+                    rooms[campaign_id] = rooms.get(campaign_id, 0) + max(0, room)
+        return rooms
+
+    def _follow_ups(self, ready: list[int], rooms: dict[int, int]) -> list[WalkView]:
+        """The walks of these senders that are due, no more than they have room for, and those before them that will be skipped."""
         walks: list[WalkView] = []
-        rooms = dict.fromkeys((key for sender_id in ready for key in self.attached[sender_id] if self._is_open(key)), 0)
         for sender_id in ready:
             sender = self.senders[sender_id]
             room = _room(sender)
-            for campaign_id in self.attached[sender_id]:
-                if campaign_id in rooms and room > 0:
-                    rooms[campaign_id] += room
-                    self._read(campaign_id, sender_id, room, reads(sender), walks)
-        for campaign_id, room in rooms.items():
-            self._read(campaign_id, NOBODY, room, room, walks)
+            if room > 0:
+                for campaign_id in self.attached[sender_id]:
+                    if campaign_id in rooms:
+                        self._read(campaign_id, sender_id, room, reads(sender), walks)
         return walks
+
+    def _is_full(self, ready: list[int], rooms: dict[int, int], walks: list[WalkView]) -> bool:
+        """Whether the follow-ups of the one campaign that is open may leave no room for its first mails."""
+        return len(rooms) == 1 and len(walks) >= len(ready) and all(self.senders[key].max_gap for key in ready)
 
     def _read(self, campaign_id: int, keeper: int, room: int, most: int, walks: list[WalkView]) -> None:
         """Take walks that are due out of a line: as many as there is room for, and of those that are read besides what will be skipped."""
@@ -185,13 +219,13 @@ class World:
         for walk in reversed(behind):
             line.put_back(walk)
 
-    def _come_true(self, snapshot: Snapshot) -> list[Mail]:
+    def _come_true(self, walks: list[WalkView], decisions: list[Decision], ready: list[int]) -> list[Mail]:
         """Do what the planner says."""
-        taken = {(walk.campaign_id, walk.lead_id): walk for walk in snapshot.walks}
+        taken = {(walk.campaign_id, walk.lead_id): walk for walk in walks}
         mails: list[Mail] = []
         refused: list[WalkView] = []
         self.crowded.clear()
-        for decision in plan(snapshot):
+        for decision in decisions:
             walk = taken[decision.campaign_id, decision.lead_id]
             if isinstance(decision, Planned):
                 mails.append(Mail(decision, walk.is_new))
@@ -208,7 +242,7 @@ class World:
         for walk in reversed(refused):
             self.lines[walk.campaign_id, self._keeper(walk)].put_back(walk)
         for campaign_id in self.crowded:
-            self.why[campaign_id].update(dict.fromkeys(snapshot.senders.keys() & self.why[campaign_id].keys(), CROWDED))
+            self.why[campaign_id].update(dict.fromkeys(self.why[campaign_id].keys() & ready, CROWDED))
         return mails
 
     def _send(self, walk: WalkView, sender: SenderView) -> None:
@@ -224,23 +258,34 @@ class World:
             return
         clicks = self._chance(seed, "click", self.assumed.click_rate)
         opens = clicks or self._chance(seed, "open", self.assumed.open_rate)
-        opened_at, clicked_at = self.now if opens else None, self.now if clicks else None
-        got = replace(walk, sender_id=sender.id, mailed=True, opened_at=opened_at, clicked_at=clicked_at)
-        due_at = gates.wait_over(self.now, following, campaign.timezone)
-        self._go_on(got, sender.id, following.position, due_at)
+        got = replace(
+            walk,
+            step=following.position,
+            due_at=gates.wait_over(self.now, following, campaign.timezone),
+            settled_at=self.now,
+            sender_id=sender.id,
+            attempt=0,
+            judged=False,
+            mailed=True,
+            opened_at=self.now if opens else None,
+            clicked_at=self.now if clicks else None,
+        )
+        self.lines[campaign.id, sender.id].push(got)
 
     def _count(self, walk: WalkView, sender: SenderView, seed: Seed, *, bounces: bool) -> None:
         """What a mail uses up, and what it does to its sender's health."""
         free_at, pace = self.now, "sender_busy"
         if sender.max_gap:
-            free_at += timedelta(seconds=rotation.gap(seed, sender.min_gap, sender.max_gap))
+            free_at += _seconds(rotation.gap(seed, sender.min_gap, sender.max_gap))
             pace = "sender_gap_not_over"
-        level = health.recovered(sender.health, sender.last_error_at, self.now)
-        points = health.BAD_RECIPIENT if bounces else health.ACCEPTED
+        level = sender.health
+        if bounces or level < health.BEST:
+            points = health.BAD_RECIPIENT if bounces else health.ACCEPTED
+            level = min(health.BEST, max(0, health.recovered(sender.health, sender.last_error_at, self.now) + points))
         self.senders[sender.id] = replace(
             sender,
             used_today=sender.used_today + 1,
-            health=min(health.BEST, max(0, level + points)),
+            health=level,
             last_error_at=self.now if bounces else sender.last_error_at,
             free_at=free_at,
         )
@@ -255,6 +300,7 @@ class World:
         self.why[campaign.id][sender.id] = pace
         if campaign.bounced and gates.bounces(campaign, self.now).code:
             self.windows[campaign.id] = [FOREVER], [FOREVER]
+            self.open_span.pop(campaign.id, None)
         if walk.provider in self.providers:
             self.providers[walk.provider].level += 1
 
@@ -303,7 +349,13 @@ class World:
         return ready_at, reason if ready_at > self.now else None
 
     def _is_open(self, campaign_id: int) -> bool:
-        return self.opens(campaign_id, self.now) == self.now
+        begins, ends = self.open_span.get(campaign_id, (FOREVER, FOREVER))
+        if begins <= self.now < ends:
+            return True
+        opens, closes = self.windows[campaign_id]
+        index = bisect_right(closes, self.now)
+        self.open_span[campaign_id] = opens[index], closes[index]
+        return opens[index] <= self.now
 
     def opens(self, campaign_id: int, at: datetime) -> datetime:
         """The first instant from `at` on at which a campaign's gates are open; FOREVER if there is none before the end."""

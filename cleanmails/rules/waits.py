@@ -13,5 +13,5 @@ def due_at(settled_at: datetime, wait_days: int, wait_hours: int, timezone: str)
     Instants are aware datetimes in UTC.
     """
     if wait_days:
-        settled_at = zones.instant(zones.reading(settled_at, timezone) + timedelta(days=wait_days), timezone)
-    return settled_at + timedelta(hours=wait_hours)
+        settled_at = zones.days_later(settled_at, wait_days, timezone)
+    return settled_at + timedelta(hours=wait_hours) if wait_hours else settled_at

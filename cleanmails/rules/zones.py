@@ -37,6 +37,13 @@ def instant(shown: datetime, name: str) -> datetime:
     return elapse(earlier, later - earlier, name)
 
 
+def days_later(now: datetime, days: int, name: str) -> datetime:
+    """The first instant so many calendar days later at which the wall clock shows what it shows now; after the gap if clocks skip that."""
+    if _is_calm(name, now.date(), days):
+        return now + timedelta(days=days)
+    return instant(reading(now, name) + timedelta(days=days), name)
+
+
 def elapse(now: datetime, span: timedelta, name: str) -> datetime:
     """`now` plus `span`, or the instant on the way there at which the zone changes its offset, if it does."""
     there = now + span
@@ -47,6 +54,12 @@ def elapse(now: datetime, span: timedelta, name: str) -> datetime:
             return change
         day += timedelta(days=1)
     return there
+
+
+@lru_cache(maxsize=4096)
+def _is_calm(name: str, day: date, days: int) -> bool:
+    """Whether the zone keeps its offset from the day before a UTC day to the day after so many days: what its clocks show is shown once, then."""
+    return all(_change(name, day + timedelta(days=n)) is None for n in range(-1, days + 2))
 
 
 @lru_cache(maxsize=4096)
