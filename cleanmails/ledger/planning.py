@@ -123,15 +123,16 @@ def due_walks(db: Connection, now: datetime, pairs: Sequence[tuple[int, int]], l
         return []
     values = columns(("campaigns", "senders"), pairs) | {"now": now, "limit": limit}
     # Not prepared: a generic plan would not know the limit, and read far too much.
-    return [_view(WalkView, row) for row in db.execute(sql("planning.due_walks"), values, prepare=False)]
+    found = db.execute(sql("planning.due_walks"), values, prepare=False).fetchall()
+    return msgspec.convert(found, list[WalkView])
 
 
 def write_planned(db: Connection, now: datetime, planned: Sequence[Planned]) -> list[Written]:
     """Deliveries for these decisions; a walk that has moved on since is left out."""
     rows = [(p.campaign_id, p.lead_id, p.step, p.sender_id, p.provider, p.not_after) for p in planned]
     values = columns(("campaigns", "leads", "steps", "senders", "providers", "not_after"), rows)
-    found = db.execute(sql("planning.write_planned"), values | {"now": now})
-    return [_view(Written, row) for row in found]
+    found = db.execute(sql("planning.write_planned"), values | {"now": now}).fetchall()
+    return msgspec.convert(found, list[Written])
 
 
 def count_new(db: Connection, now: datetime, started: Mapping[int, int]) -> None:
