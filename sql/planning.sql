@@ -185,11 +185,13 @@ WITH ended AS (
 DELETE FROM mails m USING cancelled WHERE m.delivery_id = cancelled.id;
 
 -- name: over
--- Running campaigns of which every walk seems to have ended; each condition reads one entry of a partial index. Who is at one of them has the first turn.
+-- Running campaigns of which every walk seems to have ended; each condition reads one entry of an index. Who is at one of them has the first turn.
+-- One that never had a walk waits for its lists to grow: it was started before its leads were there.
 SELECT c.id FROM campaigns c
 WHERE c.status = 'running' AND (c.launch_at IS NULL OR c.launch_at <= %(now)s::timestamptz)
   AND NOT EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = c.id AND cl.state = 'waiting')
   AND NOT EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = c.id AND cl.state IN ('in_flight', 'held'))
+  AND EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = c.id)
 ORDER BY c.id
 FOR NO KEY UPDATE SKIP LOCKED;
 

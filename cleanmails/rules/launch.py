@@ -133,7 +133,8 @@ def _warnings(facts: LaunchFacts) -> Iterator[LaunchWarning]:
         names = ", ".join(sender.address for sender in idle)
         yield LaunchWarning("senders", "senders_not_usable", f"These senders cannot send now: {names}.", len(idle))
     if facts.lists and not facts.leads:
-        yield LaunchWarning("lists", "no_leads", "Nobody on the attached lists can be mailed yet.", 0)
+        message = "Nobody on the attached lists can be mailed yet: the campaign waits for leads that are added to them."
+        yield LaunchWarning("lists", "no_leads", message, 0)
     held = (
         "are held and not mailed"
         if facts.missing_field is MissingField.HOLD

@@ -71,6 +71,6 @@ def auto_pause(sent: int, bounced: int, limit_percent: float = 5.0, min_sent: in
 def completed(counts: WalkCounts) -> bool:
     """Whether a running campaign is done: it has leads, and the walk of each has ended. A retry that is due keeps its walk waiting.
 
-    A held lead still needs a person, so it keeps the campaign open.
+    A held lead still needs a person, so it keeps the campaign open. One without any lead waits for its lists to grow.
     """
     return counts.ended > 0 and counts.waiting == counts.in_flight == counts.held == 0

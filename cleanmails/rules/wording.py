@@ -69,7 +69,7 @@ SHUT: Final[Mapping[str, str]] = {
     "sender_busy": "As many mails of the sender as may be at once are on their way.",
     "domain_limit_reached": "The recipient's provider is given mails as fast as its rate allows: {figure} are on their way, {limit:g} may be.",
     "healthy": "Mails go out as planned.",
-    "no_leads": "The campaign has no leads: its lists are empty, or nobody on them may be mailed.",
+    "no_leads": "The campaign has no leads: its lists are empty, or nobody on them may be mailed. It waits for leads that are added to them.",
     "leads_held": "{figure} leads are held and need a decision; nobody else is waiting.",
 }
 """By the code."""

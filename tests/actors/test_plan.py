@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from msgspec.structs import replace
 
@@ -47,6 +49,49 @@ def test_a_campaign_whose_walks_have_all_ended_is_completed(house, work):
     plan.plan(work)
     assert house.one("SELECT status FROM campaigns WHERE id = %s", campaign) == "completed"
     assert house.one("SELECT type FROM events") == "campaign.completed"
+
+
+def test_a_campaign_without_any_lead_waits_for_its_lists_to_grow(house, work):
+    """It was started first and is fed afterwards; only who was mailed, or could not be, makes it complete."""
+    house.knows("b.example")
+    campaign = house.campaign([], [house.sender()])
+    plan.plan(work)
+    assert house.one("SELECT status FROM campaigns") == "running"
+    house.run(
+        "INSERT INTO campaign_leads (campaign_id, lead_id, workspace_id, due_at) VALUES (%s, %s, %s, now())",
+        campaign,
+        *house.leads("x@b.example"),
+        house.workspace,
+    )
+    assert plan.plan(work) == 1
+
+
+def test_nothing_goes_before_the_launch_and_everything_at_it(house, work):
+    house.knows("b.example")
+    now = house.one("SELECT now()")
+    launch = now + timedelta(days=2)
+    campaign = house.campaign(house.leads("x@b.example", "y@b.example"), [house.sender()], launch_at=launch)
+    assert [plan.plan_round(work, at=at) for at in (now, launch - timedelta(seconds=1))] == [0, 0]
+    assert house.one("SELECT status FROM campaigns") == "running"
+    assert plan.plan_round(work, at=launch) == 2
+    assert house.states(campaign) == ["planned", "planned"]
+
+
+def test_a_clock_that_jumps_brings_nothing_twice_and_no_burst(house, new_work, configured):
+    """An hour ahead, a day back, and on again: a sender without a gap keeps its day, one with a gap its one mail, a provider its rate."""
+    work = new_work(settings=replace(configured, provider_rates={"other": 2.0}))
+    house.knows("slow.example", "b.example")
+    now = house.one("SELECT date_trunc('day', now()) + interval '12 hours'")
+    calm, fast = house.sender("calm@acme.example", gap=(30, 90)), house.sender("fast@acme.example", limit=1000)
+    small = house.sender("small@acme.example", limit=3)
+    paced = house.campaign(house.leads(*(f"p{n}@b.example" for n in range(20))), [calm])
+    limited = house.campaign(house.leads(*(f"p{n}@slow.example" for n in range(50))), [fast])
+    short = house.campaign(house.leads(*(f"q{n}@b.example" for n in range(10))), [small])
+    house.run("UPDATE campaign_leads SET due_at = %s", now - timedelta(days=2))
+    hours = (0, 1, -24, 0, 1)
+    sent = [plan.plan_round(work, at=now + timedelta(hours=hour)) for hour in hours]
+    assert sent == [1 + 2 * gates.ROUND_SECONDS + 3, 0, 0, 0, 0]
+    assert [len(house.states(each)) for each in (paced, limited, short)] == [1, 2 * gates.ROUND_SECONDS, 3]
 
 
 def test_a_suppressed_lead_ends_without_a_mail(house, work):
