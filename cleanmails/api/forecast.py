@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from cleanmails.api import apart
 from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.body import Id
 from cleanmails.api.drafts import CampaignChange
@@ -23,7 +24,6 @@ from cleanmails.records import CampaignView, MissingField, SenderView, Step, Wal
 from cleanmails.rules import content, launch, providers, schedule, wording
 from cleanmails.rules.content import parser
 from cleanmails.rules.forecast import HORIZON_DAYS, Cohort, Forecast
-from cleanmails.rules.forecast import forecast as foretell
 from cleanmails.rules.virtual import Assumed
 from cleanmails.settings import Settings
 
@@ -31,7 +31,7 @@ BODY_LIMIT: Final = 10_000_000
 LONGEST_DAYS: Final = 366
 PATIENCE_SECONDS: Final = 20
 _ONE = threading.Semaphore()
-"""Forecasts of one web process follow each other: each of them is seconds of pure computing, and pages must go on."""
+"""Forecasts of one web process follow each other: a great one is many seconds of computing (`api/apart.py`), and a machine has few cores."""
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -148,16 +148,17 @@ class Forecasts(Controller):
         if not _ONE.acquire(timeout=PATIENCE_SECONDS):
             raise BusyError("Other forecasts are being made; try again in a moment.", retry_after=PATIENCE_SECONDS)
         try:
-            assumed = msgspec.convert(msgspec.to_builtins(data.assumed), Assumed)
-            told = foretell(
-                campaign_id,
-                list(world.campaigns.values()),
-                list(world.senders.values()),
-                world.cohorts,
-                world.rates,
-                world.now,
-                horizon_days=data.horizon_days,
-                assumed=assumed,
+            told = apart.foretell(
+                apart.Question(
+                    campaign_id=campaign_id,
+                    campaigns=list(world.campaigns.values()),
+                    senders=list(world.senders.values()),
+                    cohorts=world.cohorts,
+                    rates=world.rates,
+                    start=world.now,
+                    horizon_days=data.horizon_days,
+                    assumed=msgspec.convert(msgspec.to_builtins(data.assumed), Assumed),
+                )
             )
         finally:
             _ONE.release()

@@ -1,10 +1,15 @@
 """What a campaign will send, asked over HTTP: as it is, as a draft, and as it might be."""
 
 from datetime import UTC, datetime, time, timedelta
+from resource import RUSAGE_CHILDREN, getrusage
 
 import pytest
 
+from cleanmails.api import apart
+from cleanmails.rules.forecast import Cohort
+from cleanmails.rules.virtual import Assumed
 from tests.ledger.conftest import Rows
+from tests.rules.views import NOW, WORKDAYS, campaign, follow_up, sender, step, walk
 
 CAMPAIGNS = "/v1/outreach/campaigns"
 TWO_STEPS = [
@@ -118,6 +123,26 @@ def test_what_cannot_be_supposed_is_refused_with_its_field(api, draft, stranger,
     [fault] = api.post(f"{draft}/forecast", json=days).json()["faults"]
     assert "days" in fault["field"]
     assert stranger.post(f"{draft}/forecast", json={}).status_code == 404
+
+
+def test_a_forecast_of_many_leads_is_made_in_a_process_of_its_own_and_is_the_same():
+    """Through JSON and back: every field of the question and of the answer survives."""
+    ours = campaign(schedule=WORKDAYS, steps=(step(0), step(1, wait_days=1)), sender_ids=frozenset({1, 2}))
+    question = apart.Question(
+        campaign_id=1,
+        campaigns=[ours],
+        senders=[sender(1), sender(2, free_at=NOW)],
+        cohorts=[Cohort(walk(1, provider="google"), apart.AT_HAND), Cohort(follow_up(2_000, opened_at=NOW))],
+        rates={"google": 2.0},
+        start=NOW,
+        horizon_days=4,
+        assumed=Assumed(reply_rate=0.1, seed=3),
+    )
+    here = question.answer()
+    assert sum(day.first for day in here.days) > 100
+    before = getrusage(RUSAGE_CHILDREN).ru_utime
+    assert apart.foretell(question) == here
+    assert getrusage(RUSAGE_CHILDREN).ru_utime > before
 
 
 def test_a_viewer_may_ask(viewer, draft):
