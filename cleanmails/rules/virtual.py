@@ -84,6 +84,7 @@ class World:
         self.assumed = assumed
         self.campaigns = {campaign.id: campaign for campaign in campaigns}
         self.senders = {sender.id: sender for sender in senders}
+        self.gapless = {key for key, sender in self.senders.items() if not sender.max_gap}
         self.gone = {key: sender for key, sender in self.senders.items() if sender.gone}
         self.providers = {name: _Level(name, rate, start) for name, rate in rates.items()}
         self.day_ends = gates.utc_midnight(start)
@@ -157,7 +158,7 @@ class World:
         if self._is_full(ready, rooms, walks):
             # Follow-ups come before first mails, so the planner need not look at these unless it leaves one of the senders free.
             decisions = plan(self._snapshot(ready, walks))
-            if sum(type(decision) is Planned for decision in decisions) == len(ready):
+            if [type(decision) for decision in decisions].count(Planned) == len(ready):
                 return self._come_true(walks, decisions, ready)
         for campaign_id, room in rooms.items():
             self._read(campaign_id, NOBODY, room, room, walks)
@@ -166,13 +167,15 @@ class World:
     def _snapshot(self, ready: list[int], walks: list[WalkView]) -> Snapshot:
         """What the planner decides on."""
         senders = {key: self.senders[key] for key in ready}
+        campaigns: dict[int, CampaignView] = {}
         providers: dict[str, ProviderView] = {}
         for walk in walks:
-            if walk.provider in self.providers and walk.provider not in providers:
+            campaigns[walk.campaign_id] = self.campaigns[walk.campaign_id]
+            if walk.provider not in providers and walk.provider in self.providers:
                 providers[walk.provider] = self.providers[walk.provider].view(self.now)
         return Snapshot(
             now=self.now,
-            campaigns={walk.campaign_id: self.campaigns[walk.campaign_id] for walk in walks},
+            campaigns=campaigns,
             senders=senders | self.gone if self.gone else senders,
             providers=providers,
             walks=tuple(walks),
@@ -202,7 +205,7 @@ class World:
 
     def _is_full(self, ready: list[int], rooms: dict[int, int], walks: list[WalkView]) -> bool:
         """Whether the follow-ups of the one campaign that is open may leave no room for its first mails."""
-        return len(rooms) == 1 and len(walks) >= len(ready) and all(self.senders[key].max_gap for key in ready)
+        return len(rooms) == 1 and len(walks) >= len(ready) and self.gapless.isdisjoint(ready)
 
     def _read(self, campaign_id: int, keeper: int, room: int, most: int, walks: list[WalkView]) -> None:
         """Take walks that are due out of a line: as many as there is room for, and of those that are read besides what will be skipped."""
