@@ -52,7 +52,7 @@ def campaigns(db: Connection, now: datetime, ids: Sequence[int] | None = None) -
 
 
 def _campaign(row: Row) -> CampaignView:
-    steps = tuple(msgspec.convert(step, Step) for step in row["steps"])
+    steps = msgspec.convert(row["steps"], tuple[Step, ...])
     values = row | {"steps": steps, "schedule": schedule(row["schedule"]), "sender_ids": frozenset(row["sender_ids"])}
     return _view(CampaignView, values)
 
@@ -70,7 +70,7 @@ def _minutes(clock: str) -> int:
 
 
 def _view(kind: type[T], values: Mapping[str, Any]) -> T:
-    return msgspec.convert({name: values[name] for name in kind.__struct_fields__ if name in values}, kind)
+    return msgspec.convert(values, kind)  # columns that are no field of it are left out
 
 
 def pipe(db: Connection) -> tuple[dict[int, int], dict[str, int]]:
