@@ -26,7 +26,7 @@ from cleanmails.records import (
     WalkView,
 )
 from cleanmails.rules import gates, providers
-from cleanmails.rules.plan import READ_WITH_GAP
+from cleanmails.rules.plan import ASIDE, READ_WITH_GAP
 from cleanmails.rules.plan import plan as decide
 
 logger = log.get(__name__)
@@ -45,9 +45,6 @@ FRESH = 2_000
 
 ROUNDS = 10
 """Rounds in a row while each of them finds a batch; what comes in drops is gathered until the next one."""
-
-# What moves a walk's own time: it waits for its own sake, or for its provider, and must not stand before others.
-ASIDE = {"domain_limit_reached", "follow_up_delay_not_met", "retry_not_due", "start_delay_not_met"}
 
 
 def tick(work: Work) -> None:

@@ -29,6 +29,9 @@ from cleanmails.rules.gates import Gate
 
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+ASIDE: Final = frozenset({"domain_limit_reached", "follow_up_delay_not_met", "retry_not_due", "start_delay_not_met"})
+"""Why a walk waits for its own sake, or for its provider: it falls due anew when that is over, and must not stand before others until then."""
+
 READ_WITH_GAP: Final = 5
 """A sender with a gap takes one mail a round; some more walks are read because each step that is skipped leaves its room to the next walk."""
 

@@ -32,7 +32,7 @@ from cleanmails.records import (
 from cleanmails.rules import gates, health, rotation
 from cleanmails.rules.content.seed import Seed, draw
 from cleanmails.rules.line import Line, due
-from cleanmails.rules.plan import plan, reads
+from cleanmails.rules.plan import ASIDE, plan, reads
 
 ROUND: Final = timedelta(seconds=5)
 """How far apart rounds are."""
@@ -237,9 +237,10 @@ class World:
                 self._go_on(walk, self._keeper(walk), decision.next_step, decision.due_at)
             elif isinstance(decision, Ends):
                 self.left[walk.campaign_id] -= 1
-            elif decision.reason == CROWDED and decision.until is not None:
+            elif decision.reason in ASIDE and decision.until is not None:
                 self.lines[walk.campaign_id, self._keeper(walk)].push(replace(walk, due_at=self.grid(decision.until)))
-                self.crowded.add(walk.campaign_id)
+                if decision.reason == CROWDED:
+                    self.crowded.add(walk.campaign_id)
             else:
                 refused.append(walk)
         for walk in reversed(refused):

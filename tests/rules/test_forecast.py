@@ -184,6 +184,15 @@ def test_opens_decide_on_triggers():
     assert third.follow_ups == pytest.approx(1000 - 400 * 0.4, abs=50)
 
 
+def test_a_wait_that_was_made_longer_holds_up_nobody_behind():
+    """Their times were written down before the change; as many wait as a round reads."""
+    ours = campaign(schedule=WORKDAYS, steps=(step(0), step(1, wait_days=7)))
+    waiting = [follow_up(n, due_at=MONDAY, settled_at=MONDAY - timedelta(days=3)) for n in range(1, 11)]
+    behind = follow_up(11, due_at=MONDAY + timedelta(hours=10), settled_at=MONDAY - timedelta(days=7))
+    days = {day.date.day: day.follow_ups for day in run([*waiting, behind], ours).days}
+    assert {day: mails for day, mails in days.items() if mails} == {2: 1, 6: 10}
+
+
 def test_too_many_bounces_stop_a_campaign():
     result = run(fresh(500), bounce_rate=0.2)
     assert result.finish is None
