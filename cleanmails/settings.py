@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     dns_servers: tuple[tuple[str, int], ...]
     ca_file: Path | None
+    system_smtp: str | None
+    system_from: str | None
     state_dir: Path
     log_format: Literal["json", "console"]
     provider_rates: dict[str, float]
@@ -148,6 +150,10 @@ def _contradictions(given: Mapping[str, Any]) -> list[str]:
             "CLEANMAILS_SECRET_KEY must be set, and not to the development key, unless nobody but this machine reaches it.",
         ),
         (
+            ("CLEANMAILS_SYSTEM_SMTP" in given) != ("CLEANMAILS_SYSTEM_FROM" in given),
+            "CLEANMAILS_SYSTEM_SMTP and CLEANMAILS_SYSTEM_FROM go together: a mail needs a server and an address that it comes from.",
+        ),
+        (
             production and url is None,
             "CLEANMAILS_URL must be set in production: every mail links to it.",
         ),
@@ -228,6 +234,12 @@ def _url_of(*schemes: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def _mail_address(text: str) -> str:
+    if not re.fullmatch(r"[^\s@<>]+@[A-Za-z0-9.-]+", text):
+        raise ValueError("must be an e-mail address")
+    return text
 
 
 def _public_url(text: str) -> str:
@@ -314,6 +326,8 @@ VARIABLES: Final = (
     Variable("PORT", "port", "8000", "the port that the web process listens on", _whole(1, 65535)),
     Variable("CLEANMAILS_DNS_SERVERS", "dns_servers", "(the system's)", "DNS servers to ask: IP addresses with or without a port, separated by commas", _dns_servers),
     Variable("CLEANMAILS_CA_FILE", "ca_file", "(none)", "certificates (PEM) trusted for SMTP and IMAP beside the system's", _file),
+    Variable("CLEANMAILS_SYSTEM_SMTP", "system_smtp", "(none)", "the server for invitations and lost passwords, as `smtp://user:password@host:587` (STARTTLS) or `smtps://`; without it links are shown, not mailed", _url_of("smtp", "smtps", "smtp+plain"), secret=True),
+    Variable("CLEANMAILS_SYSTEM_FROM", "system_from", "(none)", "the address that those mails come from", _mail_address),
     Variable("CLEANMAILS_STATE_DIR", "state_dir", ".state", "the folder for what must survive a process: the journals of send workers, and the servers that `up` starts", Path),
     Variable("CLEANMAILS_LOG", "log_format", "json", "`json` (a line an event) or `console` (for eyes)", _one_of("json", "console")),
     Variable("CLEANMAILS_PROVIDER_RATES", "provider_rates", ",".join(f"{name}={rate:g}" for name, rate in PROVIDER_RATES.items()), "mails a second to each recipient provider, all workers together (`other`: to each domain); what is left out keeps its default", _provider_rates),

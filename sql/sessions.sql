@@ -26,3 +26,21 @@ DELETE FROM sessions WHERE user_id = %(user_id)s;
 
 -- name: delete_expired
 DELETE FROM sessions WHERE expires_at <= %(now)s;
+
+-- name: list_sessions
+-- A user's sessions that hold, the one used last first.
+SELECT s.id, s.token_hash, s.workspace_id, w.name AS workspace, s.created_at, s.seen_at, s.expires_at, s.user_agent, s.remote_address
+FROM sessions s JOIN workspaces w ON w.id = s.workspace_id
+WHERE s.user_id = %(user_id)s::bigint AND s.expires_at > %(now)s::timestamptz
+ORDER BY s.seen_at DESC, s.id DESC
+LIMIT 200;
+
+-- name: end_session
+DELETE FROM sessions WHERE user_id = %(user_id)s::bigint AND id = %(id)s::bigint RETURNING id;
+
+-- name: end_others
+DELETE FROM sessions WHERE user_id = %(user_id)s::bigint AND token_hash <> %(token_hash)s::bytea;
+
+-- name: end_of_member
+-- Who leaves a workspace leaves it everywhere at once.
+DELETE FROM sessions WHERE user_id = %(user_id)s::bigint AND workspace_id = %(workspace_id)s::bigint;

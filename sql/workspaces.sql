@@ -25,3 +25,10 @@ WHERE id = %(id)s AND archived_at IS NULL;
 UPDATE workspaces
 SET tracking_verified_at = CASE WHEN %(found)s THEN coalesce(tracking_verified_at, %(now)s) END
 WHERE id = %(id)s AND tracking_domain = %(tracking_domain)s;
+
+-- name: archive_workspace
+-- Not while anything of it is running: an archived workspace sends nothing.
+UPDATE workspaces w SET archived_at = %(now)s::timestamptz
+WHERE w.id = %(id)s::bigint AND w.archived_at IS NULL
+  AND NOT EXISTS (SELECT FROM campaigns c WHERE c.workspace_id = w.id AND c.status = 'running')
+RETURNING w.id;

@@ -19,20 +19,22 @@ _PREFIX_SHOWN = len(KEY_PREFIX) + 6
 
 
 class NewApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key to be made. `role` is what it may do; without `expires_at` it holds until it is revoked."""
+    """A key to be made. `role` is what it may do at most, `scopes` narrows that; without `expires_at` it holds until it is revoked."""
 
     name: Title
     role: Literal["admin", "member", "viewer"] = "admin"
+    scopes: Annotated[list[Permission], msgspec.Meta(min_length=1, max_length=len(Permission))] | None = None
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as it is listed: `prefix` is what it begins with, for telling keys apart."""
+    """A key as it is listed: `prefix` is what it begins with, for telling keys apart. `scopes` null: all of the role."""
 
     id: int
     name: str
     prefix: str
     role: str
+    scopes: list[Permission] | None
     created_at: datetime
     expires_at: datetime | None
     used_at: datetime | None
@@ -67,6 +69,7 @@ class ApiKeys(Controller):
                 prefix=key[:_PREFIX_SHOWN],
                 key_hash=token_hash(key),
                 role=data.role,
+                scopes=None if data.scopes is None else sorted(set(data.scopes)),
                 now=now,
                 expires_at=data.expires_at,
             )

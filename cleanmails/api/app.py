@@ -14,7 +14,8 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 from structlog.contextvars import clear_contextvars
 
 from cleanmails import log
-from cleanmails.api import auth, client, pages, problems, reference, tracking
+from cleanmails.api import audit, auth, client, pages, problems, reference, tracking
+from cleanmails.api.account import Account
 from cleanmails.api.ai import Models
 from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.body import JsonBody
@@ -32,11 +33,13 @@ from cleanmails.api.health import healthz
 from cleanmails.api.imports import Imports, Uploads
 from cleanmails.api.leads import Leads
 from cleanmails.api.lists import Lists
+from cleanmails.api.people import Invitations, People
 from cleanmails.api.personal_data import PersonalData
 from cleanmails.api.previews import Checks, Previews
 from cleanmails.api.recorder import Recorder
 from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
+from cleanmails.api.shares import Shares
 from cleanmails.api.statistics import Statistics
 from cleanmails.api.status import Statuses
 from cleanmails.api.subjects import Subjects
@@ -57,7 +60,11 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     reference.openapi,
     Statuses,
     Sessions,
+    Account,
     ApiKeys,
+    People,
+    Invitations,
+    audit.AuditLog,
     Workspaces,
     Models,
     Domains,
@@ -74,6 +81,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Checks,
     Explain,
     Forecasts,
+    Shares,
     Unsubscribe,
     Statistics,
     PersonalData,
@@ -147,6 +155,8 @@ def create_app(
     tokens = Tokens(vault.derive_all("tokens"), vault.current)
     comfort = Comfort(app.asgi_handler, database, vault, Meter(settings.api_rate), clock)
     app.asgi_handler = _served(tracking.around(comfort, recorder, tokens), settings.trusted_proxies)
+    app.asgi_handler = _served(app.asgi_handler, settings.trusted_proxies)
+    app.asgi_handler = _served(audit.audited(app.asgi_handler, database, clock))
     return app
 
 

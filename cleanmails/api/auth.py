@@ -46,6 +46,8 @@ class Permission(StrEnum):
     WRITE = "write"
     SETUP = "setup"
     MANAGE = "manage"
+    PEOPLE = "people"
+    OWN = "own"
 
 
 PERMISSIONS: Final[Mapping[Permission, tuple[str, frozenset[Role]]]] = {
@@ -55,23 +57,35 @@ PERMISSIONS: Final[Mapping[Permission, tuple[str, frozenset[Role]]]] = {
         frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER}),
     ),
     Permission.SETUP: ("make, change, test and delete domains and senders", frozenset({Role.OWNER, Role.ADMIN})),
-    Permission.MANAGE: ("make, see and revoke API keys", frozenset({Role.OWNER, Role.ADMIN})),
+    Permission.MANAGE: ("make, see and revoke API keys and shared reports", frozenset({Role.OWNER, Role.ADMIN})),
+    Permission.PEOPLE: (
+        "invite people, change what they may do, and see who did what",
+        frozenset({Role.OWNER, Role.ADMIN}),
+    ),
+    Permission.OWN: ("make, export and archive workspaces", frozenset({Role.OWNER})),
 }
-"""Each permission, what it allows, and who has it."""
+"""Each permission, what it allows, and who has it. A scope of an API key is one of these."""
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who acts in this request: a user by a session (`session`: the hash of its token), or an API key."""
+    """Who acts in this request: a user by a session (`session`: the hash of its token), or an API key, which may have less than its role (`scopes`)."""
 
     workspace_id: int
     role: Role
     user_id: int | None = None
     session: bytes | None = None
     api_key_id: int | None = None
+    scopes: frozenset[str] | None = None
 
     def may(self, permission: Permission) -> bool:
-        """Whether the role has a permission."""
-        return self.role in PERMISSIONS[permission][1]
+        """Whether the role has a permission, and the key its scope."""
+        return self.role in PERMISSIONS[permission][1] and (self.scopes is None or permission in self.scopes)
+
+    def person(self) -> int:
+        """The user's id. ForbiddenError for an API key: what concerns a person is for the person alone."""
+        if self.user_id is None:
+            raise ForbiddenError("This is for people who are signed in, not for API keys.", code="people_only")
+        return self.user_id
 
 
 def token_hash(token: str) -> bytes:
@@ -108,7 +122,8 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     bind_contextvars(workspace_id=principal.workspace_id)
     need = needed(handler, safe=not unsafe)
     if not principal.may(need):
-        raise ForbiddenError(f"The role {principal.role} may not {PERMISSIONS[need][0]}.")
+        who = f"The role {principal.role}" if principal.scopes is None else "This API key"
+        raise ForbiddenError(f"{who} may not {PERMISSIONS[need][0]}.")
     if any(isinstance(given, int) and given > _LARGEST_ID for given in connection.path_params.values()):
         raise NotFoundError("There is no such thing.")
 
@@ -168,4 +183,9 @@ def _by_key(db: Connection, token: str, now: datetime) -> Principal | None:
     if row is None:
         return None
     api_keys.touch(db, row["id"], now=now)
-    return Principal(workspace_id=row["workspace_id"], role=Role(row["role"]), api_key_id=row["id"])
+    return Principal(
+        workspace_id=row["workspace_id"],
+        role=Role(row["role"]),
+        api_key_id=row["id"],
+        scopes=None if row["scopes"] is None else frozenset(row["scopes"]),
+    )

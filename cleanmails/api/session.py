@@ -10,24 +10,26 @@ from litestar.datastructures import Cookie
 from litestar.params import JSONBody
 
 from cleanmails import log
-from cleanmails.api import passwords
+from cleanmails.api import audit, passwords, totp
 from cleanmails.api.auth import COOKIE, PERMISSIONS, SESSION_LIFE, Permission, Principal, Role, token_hash
 from cleanmails.api.gate import Gate
 from cleanmails.api.given import Given
 from cleanmails.api.reference import also
 from cleanmails.errors import AuthError
 from cleanmails.ledger import sessions, users, workspaces
-from cleanmails.ledger.db import Connection, Database
+from cleanmails.ledger.db import Connection, Database, Row
 from cleanmails.settings import Settings
+from cleanmails.vault import Vault
 
 _log = log.get(__name__)
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """Who signs in."""
+    """Who signs in. `code`: of the authenticator app, or a recovery code, for who has a second factor."""
 
     email: Annotated[str, msgspec.Meta(min_length=1, max_length=320)]
     password: Annotated[str, msgspec.Meta(min_length=1, max_length=passwords.LONGEST)]
+    code: Annotated[str, msgspec.Meta(max_length=40)] = ""
 
     def __repr__(self) -> str:
         return f"Credentials({self.email})"
@@ -70,16 +72,18 @@ class Sessions(Controller):
         data: JSONBody[Credentials],
         database: Given[Database],
         settings: Given[Settings],
+        vault: Given[Vault],
         gate: Given[Gate],
         now: Given[datetime],
     ) -> Response[Me]:
         """Sign in with e-mail address and password.
 
         Sets the cookie `auth_token`, good for 30 days after its last use. After a few wrong passwords each further try has to wait (429 with `Retry-After`).
+        Who has a second factor and sent no code gets 401 `second_factor_required`, and sends the same again with it.
         """
-        token, principal = sign_in(request, data, database, gate, now)
+        token, principal = sign_in(request, data, database, vault, gate, now)
         with database.transaction() as db:
-            return Response(_me(db, principal), cookies=[session_cookie(token, settings)])
+            return Response(me_of(db, principal), cookies=[session_cookie(token, settings)])
 
     @post("/logout", sync_to_thread=True, status_code=204, public=True)
     def logout(
@@ -93,13 +97,13 @@ class Sessions(Controller):
     def me(self, database: Given[Database], principal: Given[Principal]) -> Me:
         """Say who is signed in."""
         with database.transaction() as db:
-            return _me(db, principal)
+            return me_of(db, principal)
 
 
-def sign_in(
-    request: Request[Any, Any, Any], given: Credentials, database: Database, gate: Gate, now: datetime
-) -> tuple[str, Principal]:
-    """Begins a session; returns its token and whom it stands for. AuthError for a wrong address or password alike; BusyError from the gate."""
+def identify(
+    request: Request[Any, Any, Any], given: Credentials, database: Database, vault: Vault, gate: Gate, now: datetime
+) -> Row:
+    """The user whose credentials these are. AuthError for a wrong address or password alike, or for the second factor; BusyError from the gate."""
     email = given.email.strip().lower()
     address = request.client.host if request.client else ""
     gate.enter(email, address, now)
@@ -110,12 +114,38 @@ def sign_in(
         gate.missed(email, address, now)
         _log.info("session.refused")
         raise AuthError("The e-mail address or the password is wrong.", code="wrong_credentials")
+    if user["totp_confirmed_at"] is not None:
+        if not given.code.strip():
+            raise AuthError("Enter the code of your authenticator app too.", code="second_factor_required")
+        with database.transaction() as db:
+            passed = totp.second_factor(db, vault, user, given.code, now)
+        if not passed:
+            gate.missed(email, address, now)
+            _log.info("session.refused")
+            raise AuthError("The code is wrong, or was used before; wait for the next one.", code="wrong_code")
     gate.passed(email)
-    token = secrets.token_urlsafe(32)
+    if passwords.outdated(user["password_hash"]):
+        hashed = passwords.hash_password(given.password)
+        with database.transaction() as db:
+            users.set_password(db, user["id"], hashed)
+    return user
+
+
+def sign_in(
+    request: Request[Any, Any, Any], given: Credentials, database: Database, vault: Vault, gate: Gate, now: datetime
+) -> tuple[str, Principal]:
+    """Begins a session; returns its token and whom it stands for. AuthError and BusyError as `identify`.
+
+    A session that the browser had before ends: a token that somebody planted there leads nowhere (session fixation).
+    """
+    user = identify(request, given, database, vault, gate, now)
     with database.transaction() as db:
-        principal = _begin(db, request, user["id"], token, address, now)
-        if passwords.outdated(user["password_hash"]):
-            users.set_password(db, user["id"], passwords.hash_password(given.password))
+        home = users.home(db, user["id"])
+        if home is None:
+            raise AuthError("This user belongs to no workspace.", code="no_workspace")
+        token, principal = begin(db, request, user["id"], home, now)
+        audit.append(db, audit.entry(request, principal, "session.begin", now))
+    sign_out(request, database)
     _log.info("session.began", user=user["id"], workspace_id=principal.workspace_id)
     return token, principal
 
@@ -148,12 +178,11 @@ def no_cookie(settings: Settings) -> Cookie:
     return gone
 
 
-def _begin(
-    db: Connection, request: Request[Any, Any, Any], user_id: int, token: str, address: str, now: datetime
-) -> Principal:
-    home = users.home(db, user_id)
-    if home is None:
-        raise AuthError("This user belongs to no workspace.", code="no_workspace")
+def begin(
+    db: Connection, request: Request[Any, Any, Any], user_id: int, home: Row, now: datetime
+) -> tuple[str, Principal]:
+    """A new session of a user in a workspace (`workspace_id` and `role`): its token, and whom it stands for."""
+    token = secrets.token_urlsafe(32)
     hashed = token_hash(token)
     sessions.create(
         db,
@@ -163,12 +192,13 @@ def _begin(
         now=now,
         expires_at=now + SESSION_LIFE,
         user_agent=request.headers.get("user-agent", "")[:500],
-        remote_address=address,
+        remote_address=request.client.host if request.client else "",
     )
-    return Principal(workspace_id=home["workspace_id"], role=Role(home["role"]), user_id=user_id, session=hashed)
+    return token, Principal(workspace_id=home["workspace_id"], role=Role(home["role"]), user_id=user_id, session=hashed)
 
 
-def _me(db: Connection, principal: Principal) -> Me:
+def me_of(db: Connection, principal: Principal) -> Me:
+    """Who acts, as it is told."""
     workspace = workspaces.read(db, principal.workspace_id)
     user = users.read(db, principal.user_id) if principal.user_id is not None else None
     return Me(

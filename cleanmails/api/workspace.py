@@ -1,18 +1,22 @@
 """The workspace itself: its name, the postal address that stands under every mail, and its tracking domain."""
 
+import tempfile
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import msgspec
-from litestar import Controller, get, patch
+from litestar import Controller, get, patch, post
 from litestar.params import JSONBody
+from litestar.response import Stream
 from msgspec import UNSET, UnsetType
 
-from cleanmails.api.auth import Permission, Principal
+from cleanmails.api.auth import Permission, Principal, Role
 from cleanmails.api.fields import DomainName, Title
 from cleanmails.api.given import Given
+from cleanmails.api.reference import also
 from cleanmails.errors import Fault, InvalidError
-from cleanmails.ledger import domains, workspaces
+from cleanmails.ledger import domains, export, users, workspaces
 from cleanmails.ledger.db import Connection, Database
 from cleanmails.rules import address
 
@@ -36,19 +40,33 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class Workspaces(Controller):
-    """`/v1/workspace`."""
+class NewWorkspace(msgspec.Struct, frozen=True, kw_only=True):
+    """A workspace to be made."""
 
-    path = "/v1/workspace"
+    name: Title
+
+
+class Workspaces(Controller):
+    """`/v1/workspace`, and `/v1/workspaces` to make one."""
+
     tags = ("workspace",)
 
-    @get(sync_to_thread=True)
+    @post("/v1/workspaces", sync_to_thread=True, needs=Permission.OWN)
+    def create(self, data: JSONBody[NewWorkspace], database: Given[Database], principal: Given[Principal]) -> Workspace:
+        """Make a workspace, and become its owner. `POST /v1/auth/switch` leads into it."""
+        user_id = principal.person()
+        with database.transaction() as db:
+            workspace_id = workspaces.create(db, name=data.name.strip())
+            users.join(db, workspace_id, user_id, role=Role.OWNER)
+            return _read(db, workspace_id)
+
+    @get("/v1/workspace", sync_to_thread=True)
     def read(self, database: Given[Database], principal: Given[Principal]) -> Workspace:
         """Read the workspace that this session or key belongs to."""
         with database.transaction() as db:
             return _read(db, principal.workspace_id)
 
-    @patch(sync_to_thread=True, needs=Permission.SETUP)
+    @patch("/v1/workspace", sync_to_thread=True, needs=Permission.SETUP)
     def change(
         self, data: JSONBody[WorkspaceChange], database: Given[Database], principal: Given[Principal]
     ) -> Workspace:
@@ -67,6 +85,32 @@ class Workspaces(Controller):
                 tracking_domain=tracking,
             )
             return _read(db, principal.workspace_id)
+
+    @post("/v1/workspace/archive", sync_to_thread=True, status_code=204, needs=Permission.OWN, responses=also(409))
+    def archive(self, database: Given[Database], principal: Given[Principal], now: Given[datetime]) -> None:
+        """Take the workspace out of use: nobody gets in, nothing of it is sent. Not while a campaign is running."""
+        with database.transaction() as db:
+            workspaces.archive(db, principal.workspace_id, now=now)
+
+    @get("/v1/workspace/export", sync_to_thread=True, needs=Permission.OWN)
+    def download(self, database: Given[Database], principal: Given[Principal]) -> Stream:
+        """Download everything of the workspace: a line of JSON for each thing, `{"kind": "lead", "row": {...}}`. Credentials and keys are not in it."""
+        # Written to disk first: a reader that dawdles must not keep a transaction open.
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been read
+        with database.transaction() as db:
+            file.writelines(export.lines(db, principal.workspace_id))
+        file.seek(0)
+        return Stream(
+            _pieces(file),
+            media_type="application/jsonl",
+            headers={"Content-Disposition": f'attachment; filename="workspace-{principal.workspace_id}.jsonl"'},
+        )
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(1 << 16):
+            yield piece
 
 
 def _below_ours(db: Connection, workspace_id: int, name: str) -> bool:

@@ -1,5 +1,6 @@
 """API keys: what a program signs in with. Only the SHA-256 of a key is kept, and a prefix that people recognise it by."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from cleanmails.errors import NotFoundError
@@ -16,10 +17,11 @@ def create(
     prefix: str,
     key_hash: bytes,
     role: str,
+    scopes: Sequence[str] | None = None,
     now: datetime,
     expires_at: datetime | None,
 ) -> Row:
-    """A new key's row: `id`, `name`, `prefix`, `role`, `created_at`, `expires_at`, `used_at`, `revoked_at`."""
+    """A new key's row: `id`, `name`, `prefix`, `role`, `scopes`, `created_at`, `expires_at`, `used_at`, `revoked_at`."""
     row = db.execute(
         sql("api_keys.insert_key"),
         {
@@ -29,6 +31,7 @@ def create(
             "prefix": prefix,
             "key_hash": key_hash,
             "role": role,
+            "scopes": None if scopes is None else list(scopes),
             "now": now,
             "expires_at": expires_at,
         },
@@ -38,7 +41,7 @@ def create(
 
 
 def read_by_hash(db: Connection, key_hash: bytes, *, now: datetime) -> Row | None:
-    """`id`, `workspace_id`, `role` of a key that holds at `now`, else None."""
+    """`id`, `workspace_id`, `role`, `scopes` of a key that holds at `now`, else None."""
     return db.execute(sql("api_keys.read_by_hash"), {"key_hash": key_hash, "now": now}).fetchone()
 
 

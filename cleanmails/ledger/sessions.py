@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from cleanmails.errors import NotFoundError
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
 
@@ -51,3 +52,24 @@ def delete(db: Connection, token_hash: bytes) -> None:
 def delete_of_user(db: Connection, user_id: int) -> None:
     """Ends all sessions of a user."""
     db.execute(sql("sessions.delete_of_user"), {"user_id": user_id})
+
+
+def list_of_user(db: Connection, user_id: int, *, now: datetime) -> list[Row]:
+    """A user's sessions that hold: `id`, `token_hash`, `workspace_id`, `workspace`, times, `user_agent`, `remote_address`."""
+    return db.execute(sql("sessions.list_sessions"), {"user_id": user_id, "now": now}).fetchall()
+
+
+def end(db: Connection, user_id: int, session_id: int) -> None:
+    """Ends one of a user's sessions. NotFoundError if there is none."""
+    if not db.execute(sql("sessions.end_session"), {"user_id": user_id, "id": session_id}).fetchone():
+        raise NotFoundError("There is no such session.")
+
+
+def end_others(db: Connection, user_id: int, token_hash: bytes) -> None:
+    """Ends all of a user's sessions but this one."""
+    db.execute(sql("sessions.end_others"), {"user_id": user_id, "token_hash": token_hash})
+
+
+def end_of_member(db: Connection, workspace_id: int, user_id: int) -> None:
+    """Ends a user's sessions in one workspace."""
+    db.execute(sql("sessions.end_of_member"), {"workspace_id": workspace_id, "user_id": user_id})

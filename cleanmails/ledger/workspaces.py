@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from cleanmails.errors import NotFoundError
+from cleanmails.errors import NotFoundError, StateError
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
 
@@ -50,3 +50,9 @@ def verify_tracking(db: Connection, workspace_id: int, tracking_domain: str, *, 
         sql("workspaces.verify_tracking"),
         {"id": workspace_id, "tracking_domain": tracking_domain, "found": found, "now": now},
     )
+
+
+def archive(db: Connection, workspace_id: int, *, now: datetime) -> None:
+    """Takes a workspace out of use. StateError while a campaign of it is running."""
+    if not db.execute(sql("workspaces.archive_workspace"), {"id": workspace_id, "now": now}).fetchone():
+        raise StateError("A campaign of this workspace is running; pause it first.", code="campaigns_running")

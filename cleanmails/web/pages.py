@@ -20,6 +20,7 @@ from cleanmails.ledger.db import Connection, Database, Row
 from cleanmails.records import CampaignStatus
 from cleanmails.rules import duties
 from cleanmails.settings import Settings
+from cleanmails.vault import Vault
 from cleanmails.web.manual import manual
 from cleanmails.web.render import render
 
@@ -33,6 +34,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
 
     email: Annotated[str, msgspec.Meta(max_length=320)] = ""
     password: Annotated[str, msgspec.Meta(max_length=passwords.LONGEST)] = ""
+    code: Annotated[str, msgspec.Meta(max_length=40)] = ""
     next: str = "/"
 
     def __repr__(self) -> str:
@@ -53,7 +55,7 @@ class Pages(Controller):
         """Ask who it is."""
         with database.transaction() as db:
             anybody = users.exists(db)
-        return render("sign_in.html", back=_inside(back), email="", sentence="", anybody=anybody)
+        return render("sign_in.html", back=_inside(back), email="", sentence="", anybody=anybody, ask_code=False)
 
     @post("/sign-in", sync_to_thread=True, public=True)
     def sign_in(
@@ -62,17 +64,27 @@ class Pages(Controller):
         data: URLEncodedBody[SignIn],
         database: Given[Database],
         settings: Given[Settings],
+        vault: Given[Vault],
         gate: Given[Gate],
         now: Given[datetime],
     ) -> Response[Any]:
         """Begin a session and go where the person wanted to go, or say what is wrong."""
         back = _inside(data.next)
         try:
-            token, _ = sign_in(request, Credentials(data.email, data.password), database, gate, now)
+            token, _ = sign_in(request, Credentials(data.email, data.password, data.code), database, vault, gate, now)
         except (AuthError, BusyError, InvalidError) as error:
             status = 429 if isinstance(error, BusyError) else 401
             sentence = _sentence(error)
-            return render("sign_in.html", status=status, back=back, email=data.email, sentence=sentence, anybody=True)
+            ask_code = error.code in {"second_factor_required", "wrong_code"}
+            return render(
+                "sign_in.html",
+                status=status,
+                back=back,
+                email=data.email,
+                sentence=sentence,
+                anybody=True,
+                ask_code=ask_code,
+            )
         return Redirect(back, status_code=303, cookies=[session_cookie(token, settings)])
 
     @post("/sign-out", sync_to_thread=True, public=True)

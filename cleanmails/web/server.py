@@ -17,6 +17,7 @@ from cleanmails import settings as configuration
 from cleanmails.api.app import create_app
 from cleanmails.ledger.db import Database
 from cleanmails.settings import Settings
+from cleanmails.web.doors import Doors
 from cleanmails.web.pages import Pages
 from cleanmails.web.render import STATIC, refuse
 
@@ -47,7 +48,7 @@ def application(settings: Settings, database: Database, enqueue: Callable[[str],
         cache_control=CacheControlHeader(max_age=31_536_000, public=True, immutable=True),
         resolve_symlinks=False,
     )
-    return create_app(settings, database, enqueue=enqueue, dashboard=[Pages, static], refuse=refuse)
+    return create_app(settings, database, enqueue=enqueue, dashboard=[Pages, Doors, static], refuse=refuse)
 
 
 def serve(app: Litestar, settings: Settings) -> None:

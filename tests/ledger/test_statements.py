@@ -62,7 +62,9 @@ def test_every_statement_is_used():
 
 
 def test_no_percent_sign_stands_alone():
-    assert [name for name, text in STATEMENTS.items() if re.search(r"%(?!\(\w+\)[sb]|%)", text.decode())] == []
+    assert [
+        name for name, text in STATEMENTS.items() if re.search(r"%(?!\(\w+\)[sb])", text.decode().replace("%%", ""))
+    ] == []
 
 
 def test_every_statement_is_understood_by_the_database(database_url):
