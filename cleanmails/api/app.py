@@ -157,6 +157,7 @@ def create_app(
     app.asgi_handler = _served(tracking.around(comfort, recorder, tokens), settings.trusted_proxies)
     app.asgi_handler = _served(app.asgi_handler, settings.trusted_proxies)
     app.asgi_handler = _served(audit.audited(app.asgi_handler, database, clock))
+    app.asgi_handler = _served(audit.audited(app.asgi_handler, database, clock), settings.trusted_proxies)
     return app
 
 
