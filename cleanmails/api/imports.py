@@ -103,7 +103,7 @@ class Uploads(Controller):
         """Upload leads as CSV: a form with the field `file`, or the text itself as `text/csv`. At most 50 MB.
 
         The first line names the columns. One holds the e-mail addresses; first name, last name and company are found by their usual names, and every
-        other column becomes a field for use in mails. Delimiter (`,` `;` tab `|`), line ends, encoding (UTF-8, Windows-1252) and quotes are found out.
+        other column becomes a field for use in mails. Delimiter (`,` `;` tab `|`), line ends, encoding (UTF-8, UTF-16, Windows-1252) and quotes are found out.
         Each row gets a verdict: `created`, `updated` (the address is known), `duplicate` (it stands in an earlier line), `suppressed`, or `invalid`;
         broken rows do not keep the good ones from being taken.
         """

@@ -1,7 +1,7 @@
 """CSV as people's programs write it: bytes in chunks to rows of cells, one at a time, whatever the size (RFC 4180, and what is met beside it).
 
 Taken are the delimiters `,` `;` tab and `|`, every line end, quoted line ends, a byte order mark, the line `sep=;` that spreadsheets read, and text that
-is UTF-8, or Windows-1252 (the Latin-1 of spreadsheets) in the lines that are not. A row that cannot be read costs that row only.
+is UTF-8, UTF-16 with its mark, or Windows-1252 (the Latin-1 of spreadsheets) in the lines that are not UTF-8. A row that cannot be read costs that row only.
 """
 
 import csv
@@ -138,7 +138,7 @@ def _texts(chunks: Iterable[bytes]) -> Iterator[str]:
     """Text in pieces of whole lines."""
     rest = b""
     begun = False
-    for chunk in chain(chunks, [b""]):
+    for chunk in chain(_in_utf8(chunks), [b""]):
         rest += chunk
         # A CR at the very end may be half of a CR LF.
         cut = max(rest.rfind(b"\n"), rest.rfind(b"\r", 0, -1)) + 1 if chunk else len(rest)
@@ -148,14 +148,31 @@ def _texts(chunks: Iterable[bytes]) -> Iterator[str]:
             )
         if cut:
             whole, rest = rest[:cut], rest[cut:]
-            yield _decoded(whole if begun else _without_mark(whole))
+            yield _decoded(whole if begun else whole.removeprefix(_UTF8_MARK))
             begun = True
 
 
-def _without_mark(first: bytes) -> bytes:
-    if first.startswith(_UTF16_MARKS):
-        raise InvalidError([Fault("file", "encoding", "The file is UTF-16; save it as CSV in UTF-8.")])
-    return first.removeprefix(_UTF8_MARK)
+def _in_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """UTF-16, which spreadsheets call Unicode text, is told by its mark alone. No chunk is empty: that would be the end."""
+    source = iter(chunks)
+    head = b""
+    while len(head) < len(_UTF16_MARKS[0]) and (chunk := next(source, b"")):
+        head += chunk
+    if not head.startswith(_UTF16_MARKS):
+        yield from chain([head], source)
+        return
+    codec, high = ("utf-16-le", -1) if head[:2] == _UTF16_MARKS[0] else ("utf-16-be", -2)
+    rest = b""
+    for chunk in chain([head[2:]], source):
+        rest += chunk
+        cut = len(rest) - len(rest) % 2
+        if cut and 0xD8 <= rest[:cut][high] <= 0xDB:  # the first half of a pair
+            cut -= 2
+        if cut:
+            yield rest[:cut].decode(codec, "replace").encode()
+            rest = rest[cut:]
+    if rest:
+        yield rest.decode(codec, "replace").encode()
 
 
 def _decoded(lines: bytes) -> str:

@@ -69,10 +69,11 @@ def test_lines_that_are_not_utf8_are_read_as_windows_1252():
     assert cells(data) == [["Zoë", "1"], ["Jürgen", "€"], ["Łukasz", "3"]]
 
 
-def test_utf16_is_refused_with_what_to_do():
-    with pytest.raises(InvalidError) as caught:
-        read("email\n".encode("utf-16"), size=100)
-    assert caught.value.faults[0].code == "encoding"
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_utf16_is_read_by_its_mark_in_pieces_of_any_size(encoding, size):
+    data = "\ufeffemail\tname\r\nzoe@example.com\tZoë \U0001f600\r\n".encode(encoding)
+    assert cells(data, size) == [["email", "name"], ["zoe@example.com", "Zoë \U0001f600"]]
 
 
 def test_lines_are_counted_where_rows_begin():
