@@ -153,11 +153,11 @@ def create_app(
         openapi_config=reference.config(),
     )
     tokens = Tokens(vault.derive_all("tokens"), vault.current)
-    comfort = Comfort(app.asgi_handler, database, vault, Meter(settings.api_rate), clock)
+    # An answer that is given once more was brought about once: so the audit stands inside.
+    comfort = Comfort(
+        audit.audited(app.asgi_handler, database, clock), database, vault, Meter(settings.api_rate), clock
+    )
     app.asgi_handler = _served(tracking.around(comfort, recorder, tokens), settings.trusted_proxies)
-    app.asgi_handler = _served(app.asgi_handler, settings.trusted_proxies)
-    app.asgi_handler = _served(audit.audited(app.asgi_handler, database, clock))
-    app.asgi_handler = _served(audit.audited(app.asgi_handler, database, clock), settings.trusted_proxies)
     return app
 
 

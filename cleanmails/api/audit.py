@@ -65,7 +65,7 @@ class AuditLog(Controller):
         action: Annotated[
             str | None, QueryParameter(max_length=100, description="One action (`campaigns.start`), or a noun.")
         ] = None,
-        user_id: FromQuery[int | None] = None,
+        user_id: Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="One person's.")] = None,
         since: FromQuery[datetime | None] = None,
         until: FromQuery[datetime | None] = None,
     ) -> Page[AuditEntry]:

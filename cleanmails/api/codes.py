@@ -27,7 +27,6 @@ CODES: Final[Mapping[str, str]] = {
     "list_archived": "The list is archived and takes no leads.",
     "list_in_use": "Campaigns that are not completed use this list.",
     "mail_on_its_way": "A mail to this address is being sent at this moment; try again in a minute.",
-    "mail_on_its_way": "A mail to this address is being sent right now; try again in a minute.",
     "method_not_allowed": "The address does not take this method.",
     "name_taken": "Another thing of this kind has the name.",
     "no_second_factor": "There is no second factor that waits for its confirmation.",
