@@ -122,8 +122,7 @@ class Account(Controller):
         with database.transaction() as db:
             rows = sessions.list_of_user(db, principal.person(), now=now)
         return [
-            msgspec.convert(row | {"current": row["token_hash"] == principal.session}, Session, strict=False)
-            for row in ({**row, "token_hash": bytes(row["token_hash"])} for row in rows)
+            msgspec.convert({**row, "current": bytes(row["token_hash"]) == principal.session}, Session) for row in rows
         ]
 
     @delete("/sessions/{session_id:int}", sync_to_thread=True, needs=Permission.READ)

@@ -8,6 +8,7 @@ import argparse
 import http.client
 import os
 import secrets
+import shlex
 import shutil
 import socket
 import sys
@@ -85,7 +86,8 @@ def _demonstrate(supervisor: Supervisor, folder: Path, environment: dict[str, st
     supervisor.start(catcher, ready=lambda: _answers("127.0.0.1", ports.http, "/"))
     mails = f"http://127.0.0.1:{ports.http}"
     account = seed(settings.load(environment), smtp_port=ports.smtp, catcher_url=mails)
-    known = "the password of the first start; `cleanmails owner --reset` makes a new one"
+    reset = f"DATABASE_URL={shlex.quote(environment['DATABASE_URL'])} {sys.executable} -m cleanmails.cli owner --reset --email {account.email}"
+    known = f"the password of the first start; a new one: {reset}"
     return {"sign in": account.email, "password": account.password or known, "its mails": mails}
 
 
