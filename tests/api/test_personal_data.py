@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from cleanmails.actors import figures
 from cleanmails.ledger import invariants, suppressions
 from tests.ledger.conftest import Rows
+from tests.stream import count_all
 
 PATH = "/v1/outreach/personal-data"
 
@@ -57,7 +57,7 @@ def test_everything_known_is_handed_out(api, stranger, viewer, mailed):
 
 
 def test_after_an_erasure_no_table_knows_her_and_statistics_stand(api, house, database, mailed):
-    figures.count(database)
+    count_all(database)
     answer = api.post(f"{PATH}/erase", json={"email": "ada@example.com", "note": "asked by letter"})
     assert answer.json() == {"erased": True, "was_lead": True}
     names = [row["relname"] for row in house.all(
@@ -70,7 +70,7 @@ def test_after_an_erasure_no_table_knows_her_and_statistics_stand(api, house, da
     ]
     assert knowing == []
     assert house.walk(*mailed)["outcome"] == "unsubscribed"
-    figures.count(database)
+    count_all(database)
     totals = api.get(f"/v1/outreach/campaigns/{mailed[0]}/statistics").json()["totals"]
     assert (totals["sent"], totals["opened"]["count"]) == (1, 1)
     with database.transaction() as db:

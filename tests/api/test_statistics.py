@@ -8,6 +8,7 @@ from cleanmails.actors import figures
 from cleanmails.ledger import figures as kept
 from cleanmails.ledger import invariants
 from tests.ledger.conftest import Rows
+from tests.stream import count_all
 
 
 @pytest.fixture
@@ -67,8 +68,7 @@ def test_a_campaign_is_counted_by_step_subject_sender_and_day(api, database, cam
     tell("email.replied", 0)
     tell("lead.unsubscribed", 2)
     tell("email.bounced", 3)
-    while figures.count(database, limit=3):
-        pass
+    count_all(database, limit=3)
     found = api.get(f"/v1/outreach/campaigns/{campaign[0]}/statistics").json()
     expected = {"sent": 4, "delivered": 3, "bounced": 1, "opened": 1, "clicked": 1, "replied": 1, "unsubscribed": 1}
     assert counts(found["totals"]) == expected
@@ -93,9 +93,9 @@ def test_a_campaign_is_counted_by_step_subject_sender_and_day(api, database, cam
 def test_a_verdict_that_changes_moves_the_mail(api, database, campaign, tell):
     tell("email.sent", 0)
     tell("email.opened", 0, verdict="machine", was=None)
-    figures.count(database)
+    count_all(database)
     tell("email.opened", 0, verdict="human", was="machine")
-    figures.count(database)
+    count_all(database)
     totals = api.get(f"/v1/outreach/campaigns/{campaign[0]}/statistics").json()["totals"]
     assert (totals["opened"]["count"], totals["opened_by_machines"]) == (1, 0)
 
@@ -105,7 +105,7 @@ def test_a_bounce_at_the_door_was_handed_in_too(api, database, campaign, tell):
     tell("email.sent", 1)
     tell("email.bounced", 1)
     tell("email.bounced", 1)
-    figures.count(database)
+    count_all(database)
     totals = api.get(f"/v1/outreach/campaigns/{campaign[0]}/statistics").json()["totals"]
     assert counts(totals) == {"sent": 2, "bounced": 2}
     assert totals["opened"]["percent"] is None
@@ -114,8 +114,8 @@ def test_a_bounce_at_the_door_was_handed_in_too(api, database, campaign, tell):
 def test_counting_again_counts_nothing_twice(database, house, campaign, tell):
     for n in range(4):
         tell("email.sent", n)
-    figures.count(database)
-    figures.count(database)
+    count_all(database)
+    count_all(database)
     before = house.all("SELECT * FROM figures ORDER BY scope, step, subject, sender_id, day")
     house.run("UPDATE figures SET sent = sent + 1 WHERE scope = 'day'")
     assert not sound(database)
@@ -132,7 +132,7 @@ def test_what_an_open_transaction_may_get_in_front_of_waits(database, house, dat
         tell("email.sent", 0)
         figures.count(database)
         assert house.all("SELECT * FROM figures") == []
-    figures.count(database)
+    count_all(database)
     assert house.one("SELECT sent FROM figures WHERE scope = 'day'") == 1
 
 
@@ -140,7 +140,7 @@ def test_the_workspace_has_every_day_of_a_span(api, database, house, campaign, t
     tell("email.sent", 0, at="2026-03-02T23:59:59Z")
     tell("email.sent", 1, at="2026-03-03T00:00:00Z")
     tell("email.opened", 0, at="2026-03-04T10:00:00Z", verdict="human", was=None)
-    figures.count(database)
+    count_all(database)
     found = api.get("/v1/outreach/statistics?since=2026-03-01&until=2026-03-04").json()
     assert [(each["day"], counts(each["figures"])) for each in found["days"]] == [
         ("2026-03-01", {"sent": 0}),
@@ -155,7 +155,7 @@ def test_the_workspace_has_every_day_of_a_span(api, database, house, campaign, t
 
 def test_every_sender_is_listed(api, database, campaign, tell):
     tell("email.sent", 0)
-    figures.count(database)
+    count_all(database)
     first = api.get("/v1/outreach/statistics/senders?limit=1").json()
     rest = api.get(f"/v1/outreach/statistics/senders?after={first['next']}").json()
     assert [(each["address"], each["figures"]["sent"]) for each in (*first["items"], *rest["items"])] == [
@@ -166,7 +166,7 @@ def test_every_sender_is_listed(api, database, campaign, tell):
 
 def test_strangers_see_nothing(stranger, database, campaign, tell):
     tell("email.sent", 0)
-    figures.count(database)
+    count_all(database)
     assert stranger.get(f"/v1/outreach/campaigns/{campaign[0]}/statistics").status_code == 404
     assert stranger.get("/v1/outreach/statistics").json()["totals"]["sent"] == 0
     assert stranger.get("/v1/outreach/statistics/senders").json()["items"] == []
