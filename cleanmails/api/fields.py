@@ -17,6 +17,14 @@ def _an_address(value: str) -> _Verdict:
     return None
 
 
+def _a_recipient(value: str) -> _Verdict:
+    try:
+        address.recipient(value)
+    except address.AddressError as error:
+        return "address", f"This must be an e-mail address. {error}"
+    return None
+
+
 def _a_domain(value: str) -> _Verdict:
     try:
         address.domain(value)
@@ -43,6 +51,9 @@ MailAddress = Annotated[
     str, msgspec.Meta(max_length=320, examples=["ann@agency.example"], extra={"check": _an_address})
 ]
 """An address; `rules.address.normal` is its one written form."""
+
+Recipient = Annotated[str, msgspec.Meta(max_length=320, examples=["ada@lead.example"], extra={"check": _a_recipient})]
+"""An address that is written to, in any script; `rules.address.recipient` is its one written form."""
 
 DomainName = Annotated[str, msgspec.Meta(max_length=253, examples=["agency.example"], extra={"check": _a_domain})]
 """A domain; `rules.address.domain` is its one written form."""

@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import UNSET, UnsetType
 
 from cleanmails.api.auth import Principal
-from cleanmails.api.fields import MailAddress
+from cleanmails.api.fields import Recipient
 from cleanmails.api.given import Enqueue, Given
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
@@ -33,7 +33,7 @@ _OWN = frozenset({"EMAIL", "FIRST_NAME", "LAST_NAME", "COMPANY", "UNSUBSCRIBE_UR
 class NewLead(msgspec.Struct, frozen=True, kw_only=True):
     """A person to write to. `fields` are all other facts, for use in mails as `{{JOB_TITLE}}`; names are kept in the form `job_title`."""
 
-    email: MailAddress
+    email: Recipient
     first_name: Word = ""
     last_name: Word = ""
     company: Word = ""
@@ -47,7 +47,7 @@ class NewLead(msgspec.Struct, frozen=True, kw_only=True):
         """The lead on its way into the ledger."""
         return Arrival(
             line=line,
-            email=address.normal(self.email),
+            email=address.recipient(self.email),
             first_name=self.first_name.strip(),
             last_name=self.last_name.strip(),
             company=self.company.strip(),

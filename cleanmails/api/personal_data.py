@@ -8,7 +8,7 @@ from litestar.params import JSONBody
 
 from cleanmails import log
 from cleanmails.api.auth import Permission, Principal
-from cleanmails.api.fields import MailAddress
+from cleanmails.api.fields import Recipient
 from cleanmails.api.given import Given
 from cleanmails.ledger import erasures
 from cleanmails.ledger.db import Database
@@ -20,13 +20,13 @@ _log = log.get(__name__)
 class About(msgspec.Struct, frozen=True, kw_only=True):
     """Whose data it is about."""
 
-    email: MailAddress
+    email: Recipient
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     """Whose data is to be forgotten, and a note on why (of the request, not of the person: it is kept)."""
 
-    email: MailAddress
+    email: Recipient
     note: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
 
 
@@ -50,7 +50,7 @@ class PersonalData(Controller):
         A POST, so that the address stands in no log.
         """
         with database.transaction() as db:
-            return erasures.known(db, principal.workspace_id, address.normal(data.email))
+            return erasures.known(db, principal.workspace_id, address.recipient(data.email))
 
     @post("/erase", sync_to_thread=True, status_code=200, needs=Permission.MANAGE)
     def erase(self, data: JSONBody[Erasure], database: Given[Database], principal: Given[Principal]) -> Erased:
@@ -65,7 +65,7 @@ class PersonalData(Controller):
                 was_lead |= erasures.erase(
                     db,
                     principal.workspace_id,
-                    address.normal(data.email),
+                    address.recipient(data.email),
                     note=data.note.strip(),
                     user_id=principal.user_id,
                 )

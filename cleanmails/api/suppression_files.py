@@ -103,7 +103,7 @@ def _entry(text: str) -> Entry:
     """AddressError."""
     text = text.strip()
     if "@" in text[1:]:
-        return Entry(kind="address", value=address.normal(text), reason="imported", source="upload")
+        return Entry(kind="address", value=address.recipient(text), reason="imported", source="upload")
     return Entry(kind="domain", value=address.domain(text.removeprefix("@")), reason="imported", source="upload")
 
 

@@ -42,7 +42,7 @@ class NewSuppression(msgspec.Struct, frozen=True, kw_only=True):
     def entry(self) -> Entry:
         """What the ledger takes. AddressError."""
         kind = self._kind()
-        value = address.normal(self.value) if kind == "address" else address.domain(self.value)
+        value = address.recipient(self.value) if kind == "address" else address.domain(self.value)
         return Entry(kind=kind, value=value, reason=self.reason, source="api", note=self.note.strip())
 
     def _kind(self) -> Kind:

@@ -1,8 +1,9 @@
-"""E-mail addresses: whether one can be mailed by its syntax (RFC 5321, RFC 5322 and the IDNA of its domain), and its one written form."""
+"""E-mail addresses: whether one can be mailed by its syntax (RFC 5321, RFC 5322, RFC 6531 and the IDNA of its domain), and its one written form."""
 
 import re
+import unicodedata
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 # Nearly all addresses look like this and need no closer look. What matches is right by the full check as well (a test holds that): no label can be
 # too long in so few characters, "--" may be Punycode, and the names left out at the end are never deliverable (RFC 6761, RFC 6762, RFC 7686).
@@ -22,22 +23,45 @@ def normal(text: str) -> str:
     """The address in lower case, an international domain in its ASCII form, without white space around it. AddressError if it is none.
 
     The part before the @ is taken as case-insensitive: the standard leaves that to the receiver, and no receiver that matters tells them apart.
-    It must be ASCII, since few servers take another (RFC 6531), and unquoted. Names under `.test` are taken: they are for trying things out.
+    It must be ASCII and unquoted. Names under `.test` are taken: they are for trying things out.
     """
     text = text.strip()
     if len(text) <= _LABEL and _COMMON.fullmatch(text):
         return text.lower()
+    found = _checked(text, international=False)
+    assert found.ascii_email is not None
+    return found.ascii_email.lower()
+
+
+def recipient(text: str) -> str:
+    """As `normal`, for whom we write to: the part before the @ may be in any script (RFC 6531), in composed characters (RFC 6532, 3.1).
+
+    Such a mail goes out where the sender's server offers SMTPUTF8. AddressError if it is no address.
+    """
+    text = text.strip()
+    if text.isascii():
+        return normal(text)
+    found = _checked(text, international=True)
+    if found.ascii_email is not None:
+        return normal(text)
+    local = unicodedata.normalize("NFC", found.local_part.lower())
+    if local.isascii():  # a letter that lower case turns into a plain one: the address of somebody else
+        raise AddressError("The part before the @-sign holds a letter that cannot be told from a plain one.")
+    return f"{local}@{found.ascii_domain}"
+
+
+def _checked(text: str, *, international: bool) -> ValidatedEmail:
     if not text or len(text) > _LONGEST:
         raise AddressError("The e-mail address is empty." if not text else "The e-mail address is too long.")
     try:
         found = validate_email(
-            text, check_deliverability=False, allow_smtputf8=False, strict=True, test_environment=True
+            text, check_deliverability=False, allow_smtputf8=international, strict=True, test_environment=True
         )
     except EmailNotValidError as error:
         raise AddressError(str(error)) from None
-    if found.ascii_email is None or "." not in found.ascii_domain:
+    if "." not in found.ascii_domain:
         raise AddressError("The part after the @-sign is not valid. It should have a period.")
-    return found.ascii_email.lower()
+    return found
 
 
 def domain(text: str) -> str:

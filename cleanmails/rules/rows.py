@@ -76,7 +76,7 @@ def verdict(row: Row, known: Columns) -> Arrival:
     cells = [cell.strip() for cell in row.cells]
     cells += [""] * (known.width - len(cells))
     try:
-        email = address.normal(cells[known.email])
+        email = address.recipient(cells[known.email])
     except address.AddressError as error:
         return Arrival(line=row.line, raw=row.raw, fault=str(error))
     return Arrival(

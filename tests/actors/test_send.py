@@ -38,6 +38,16 @@ def test_a_mail_goes_out_once_and_the_walk_is_finished(house, work, drain, lane,
     assert house.all("SELECT * FROM mails") == []
 
 
+def test_an_address_in_any_script_is_written_to(house, work, drain, lane, server):
+    campaign, (lead,) = lane("jürgen@b.example")
+    plan.plan(work)
+    drain()
+    (mail,) = server.mails()
+    assert house.delivery(campaign, lead)["state"] == "sent"
+    assert "<jürgen@b.example>".encode() in server.raw(mail.id)
+    assert mail.recipient == "jürgen@b.example"
+
+
 def test_a_message_that_comes_twice_sends_nothing_the_second_time(house, work, drain, lane, server):
     lane("bob@b.example")
     plan.plan(work)

@@ -4,6 +4,7 @@ import email
 import email.policy
 import re
 
+import msgspec
 import pytest
 
 from cleanmails.actors import plan, render
@@ -91,3 +92,16 @@ def test_links_lead_over_the_workspaces_own_name_once_it_is_verified(mail, house
     render.render(work, [delivery["id"]])
     raw = house.one("SELECT raw FROM mails WHERE delivery_id = %s", delivery["id"])
     assert b"https://go.acme.example/t/" in raw.replace(b"=\r\n", b"")
+
+
+def test_google_is_told_whose_mail_it_is_if_the_installation_has_a_name(house, new_work, configured):
+    work = new_work(settings=msgspec.structs.replace(configured, feedback_id="acmeco"))
+    house.knows("example.com")
+    [lead] = house.leads("bob@example.com")
+    campaign = house.campaign([lead], [house.sender()])
+    plan.plan(work)
+    delivery = house.delivery(campaign, lead)
+    render.render(work, [delivery["id"]])
+    raw = house.one("SELECT raw FROM mails WHERE delivery_id = %s", delivery["id"])
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    assert message["Feedback-ID"] == f"{campaign}:{house.workspace}:0:acmeco"

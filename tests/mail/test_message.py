@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanmails.errors import InvalidError
+from cleanmails.mail.html import dress
 from cleanmails.mail.message import Letter, compose, fingerprint, message_id, wire_address
+from cleanmails.rules.content import Seed, lead_fields, parse, resolve_body
 
 DATE = datetime(2026, 3, 1, 9, 5, 7, tzinfo=UTC)
 ANY_TEXT = st.text(st.characters(), max_size=300)  # lone surrogates and controls included
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -278,7 +281,31 @@ class TestSameness:
         assert fingerprint(raw) != fingerprint(compose(letter(text="Date: x\r\nHello\r\n")).raw)
 
 
-@pytest.mark.parametrize("name", ["plain", "languages", "reply"])
+def tracked():
+    """A body with its links wrapped, the pixel and the footer, as a campaign that tracks sends it."""
+    template = parse(
+        '<html><body><p>Hi {{FIRST_NAME}}, see <a href="https://shop.example/?a=1&amp;b=2">the shop</a> or'
+        ' <a href="mailto:ann@sender.example">write</a>.</p></body></html>',
+        where="body",
+    )
+    body = resolve_body(template, lead_fields(email="ada@lead.example", first_name="Ada"), Seed.of(1, 2, 0))
+    dressed = dress(
+        body,
+        unsubscribe_url="https://u.example/unsubscribe/t",
+        postal_address="1 Main Street",
+        wrap=lambda number, _: f"https://u.example/t/token/link/{number}",
+        pixel_url="https://u.example/t/token/pixel.png",
+        decoy_url="https://u.example/t/token/link/0",
+    )
+    return letter(
+        html=dressed.html,
+        text=dressed.text,
+        unsubscribe_url="https://u.example/unsubscribe/t",
+        feedback_id="7:1:0:acmeco",
+    )
+
+
+@pytest.mark.parametrize("name", ["plain", "languages", "reply", "tracked"])
 def test_golden_mails_do_not_change(name):
     mails = {
         "plain": letter(unsubscribe_url="https://u.example/unsubscribe/t", unsubscribe_mailto="ann@sender.example"),
@@ -296,6 +323,7 @@ def test_golden_mails_do_not_change(name):
             references=("<1@sender.example>", "<2@sender.example>"),
             html=f"<p>{'one long line ' * 80}</p>",
         ),
+        "tracked": tracked(),
     }
     golden = (GOLDEN / f"{name}.eml").read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     assert compose(mails[name]).raw == golden

@@ -43,6 +43,39 @@ def test_what_cannot_be_mailed_is_refused_with_a_sentence(text):
         address.normal(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("Ada@Example.com", "ada@example.com"),
+        ("ada@bücher.example", "ada@xn--bcher-kva.example"),
+        ("JÜRGEN@example.com", "jürgen@example.com"),
+        ("Ju\u0308rgen@Bücher.example", "jürgen@xn--bcher-kva.example"),
+        ("李小龙@例え.example", "李小龙@xn--r8jz45g.example"),
+    ],
+)
+def test_a_recipient_may_be_written_in_any_script(text, form):
+    assert address.recipient(text) == form
+    assert address.recipient(form) == form
+
+
+@pytest.mark.parametrize(
+    "text", ["", "jürgen", "jürgen@", "jürgen@example", "a b@bücher.example", "jür\ngen@example.com", "\u212aelvin@example.com", "ü" * 65 + "@example.com",
+             "\u202eadü@example.com", "ü" * 100_000 + "@example.com"],
+)  # fmt: skip
+def test_a_recipient_that_cannot_be_is_refused(text):
+    with pytest.raises(address.AddressError, match=r"\.$"):
+        address.recipient(text)
+
+
+@given(local=st.text(max_size=20))
+def test_one_form_is_found_again(local):
+    try:
+        form = address.recipient(f"{local}@example.com")
+    except address.AddressError:
+        return
+    assert address.recipient(form) == form
+
+
 def test_a_kelvin_sign_is_no_k():
     # str.lower() makes a plain k of it: an address must not change its owner that way.
     assert address.normal("ada@\u212aelvin.example") == "ada@kelvin.example"  # IDNA itself maps it in a domain
