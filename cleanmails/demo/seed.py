@@ -1,10 +1,11 @@
-"""The demonstration workspace that the first `up` finds: domains, mailboxes, leads and three campaigns, made over the API as a user would."""
+"""The demonstration that the first `up` finds: a workspace with campaigns that run now and months of history (`lived.py`), and an empty one beside it."""
 
 import msgspec
 from litestar.testing import TestClient
 
 from cleanmails.api.app import create_app
 from cleanmails.api.owner import first_owner
+from cleanmails.demo.lived import live
 from cleanmails.demo.stage import OWNER
 from cleanmails.demo.user import User
 from cleanmails.ledger.db import Database
@@ -37,6 +38,7 @@ def seed(settings: Settings, *, smtp_port: int, catcher_url: str) -> Account:
                 user = User(http, catcher_url, smtp_port)
                 user.sign_in(OWNER, password)
                 demonstrate(user)
+                live(database, user, user.get("/v1/workspace")["id"])
     return Account(OWNER, password)
 
 
