@@ -212,7 +212,16 @@ def _first_sentence(text: str) -> tuple[str, str]:
     return (text[: end.start() + 1], text[end.end() :]) if end else (text, "")
 
 
-def _operation_id(handler: HTTPRouteHandler, _method: Method, _path: list[Any]) -> str:
-    """`Domains.create` is `domains_create`."""
+def operation_id(handler: HTTPRouteHandler) -> str:
+    """`Domains.create` is `domains_create`: its anchor in the reference, too."""
     function = getattr(handler.fn, "func", handler.fn)  # a sync handler is wrapped for its thread
     return str(function.__qualname__).rpartition("<locals>.")[2].replace(".", "_").lower()
+
+
+def summary(handler: HTTPRouteHandler) -> str:
+    """What a handler does, in its first sentence."""
+    return _first_sentence(inspect.cleandoc(handler.fn.__doc__ or ""))[0]
+
+
+def _operation_id(handler: HTTPRouteHandler, _method: Method, _path: list[Any]) -> str:
+    return operation_id(handler)

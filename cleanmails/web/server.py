@@ -8,23 +8,30 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import uvicorn
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.datastructures import CacheControlHeader
 from litestar.static_files import create_static_files_router
+from litestar.types import ControllerRouterHandler
 
 from cleanmails import log
 from cleanmails import settings as configuration
 from cleanmails.api.app import create_app
 from cleanmails.ledger.db import Database
 from cleanmails.settings import Settings
+from cleanmails.web.campaigns import CampaignPages
 from cleanmails.web.doors import Doors
+from cleanmails.web.home import Home
 from cleanmails.web.pages import Pages
-from cleanmails.web.render import STATIC, refuse
+from cleanmails.web.render import STATIC, refuse, version
+from cleanmails.web.shell import Shell
 
 CONNECTIONS: Final = 16
 """To the ledger. More threads than this wait their turn for a connection: the ledger has two cores too."""
 
 DRAIN_SECONDS: Final = 20
+
+PAGES: Final[tuple[ControllerRouterHandler, ...]] = (Pages, Doors, Shell, Home, CampaignPages)
+"""Every controller of the dashboard."""
 _log = log.get(__name__)
 
 
@@ -41,14 +48,16 @@ def main(argv: Sequence[str]) -> int:
 
 def application(settings: Settings, database: Database, enqueue: Callable[[str], None] | None = None) -> Litestar:
     """The API with the dashboard."""
-    static = create_static_files_router(
-        "/static",
-        [STATIC],
-        opt={"public": True},
-        cache_control=CacheControlHeader(max_age=31_536_000, public=True, immutable=True),
-        resolve_symlinks=False,
+    # What is asked for by its digest never changes; the page of who unsubscribes, which is made elsewhere, knows no digest.
+    assets = _files(f"/assets/{version()}", CacheControlHeader(max_age=31_536_000, public=True, immutable=True))
+    static = _files("/static", CacheControlHeader(max_age=3_600, public=True))
+    return create_app(settings, database, enqueue=enqueue, dashboard=[*PAGES, assets, static], refuse=refuse)
+
+
+def _files(path: str, kept: CacheControlHeader) -> Router:
+    return create_static_files_router(
+        path, [STATIC], name=path, opt={"public": True}, cache_control=kept, resolve_symlinks=False
     )
-    return create_app(settings, database, enqueue=enqueue, dashboard=[Pages, Doors, static], refuse=refuse)
 
 
 def serve(app: Litestar, settings: Settings) -> None:
