@@ -234,8 +234,17 @@ class CampaignView(msgspec.Struct, frozen=True, kw_only=True):
         return self.schedule.timezone if self.schedule else "UTC"
 
 
+class Ramp(msgspec.Struct, frozen=True, gc=False):
+    """A ramp-up: how many mails more a sender may send for each day on which it has sent, and the most that it comes to."""
+
+    step: int
+    most: int
+
+
 class SenderView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the planner knows of a sender. `used_today` counts the UTC day, whatever is on its way included; gaps in seconds.
+
+    `daily_limit` is that of today: with a `ramp` it grows.
 
     `free_at` is when its gap is over, `in_pipe` how many of its mails are planned and not settled. `gone` means deleted, or taken from the campaign for good.
     From `last_error_at` on a sender of bad health rests (`rules/health.py`).
@@ -256,6 +265,7 @@ class SenderView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     domain_status: DomainStatus | None
     last_error_at: datetime | None = None
     gone: bool = False
+    ramp: Ramp | None = None
 
     @property
     def domain(self) -> str:

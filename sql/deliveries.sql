@@ -181,7 +181,7 @@ SELECT CASE WHEN d.token IS DISTINCT FROM %(token)s::bigint OR d.state <> 'rende
             WHEN s.status <> 'ready' THEN 'sender_' || s.status
             WHEN s.cooldown_until > clock_timestamp() THEN 'sender_cooling_down'
             WHEN s.free_at > clock_timestamp() THEN 'sender_gap'
-            WHEN u.used >= s.daily_limit OR s.daily_limit = 0 THEN 'daily_limit_met'
+            WHEN u.used >= day_limit(s, (clock_timestamp() AT TIME ZONE 'UTC')::date) OR s.daily_limit = 0 THEN 'daily_limit_met'
             WHEN NOT EXISTS (SELECT FROM workers k WHERE k.id = %(worker_id)s::bigint
                              AND k.seen_at > clock_timestamp() - %(lease)s::float8 * interval '1 second') THEN 'lease_lost'
             ELSE 'lead_stopped' END AS reason
@@ -261,16 +261,24 @@ WHERE u.sender_id = t.sender_id AND u.day = t.day;
 SELECT id, health, errors_in_row, status, cooldown_until, last_error_at FROM senders WHERE id = %(id)s::bigint FOR NO KEY UPDATE;
 
 -- name: write_sender
--- What the attempts say of their sender. A person's word (paused, deleted) is never overruled here.
-UPDATE senders
-SET health = %(health)s::integer, errors_in_row = %(errors_in_row)s::integer,
-    cooldown_until = coalesce(%(cooldown_until)s::timestamptz, cooldown_until),
-    cooldown_reason = CASE WHEN %(cooldown_until)s::timestamptz IS NULL THEN cooldown_reason ELSE %(last_error)s::text END,
-    status = CASE WHEN status = 'ready' AND %(restrict)s::boolean THEN 'restricted' ELSE status END,
-    status_reason = CASE WHEN status = 'ready' AND %(restrict)s::boolean THEN %(last_error)s::text ELSE status_reason END,
-    last_error = coalesce(%(last_error)s::text, last_error),
-    last_error_at = CASE WHEN %(last_error)s::text IS NULL THEN last_error_at ELSE %(now)s::timestamptz END
-WHERE id = %(id)s::bigint;
+-- What the attempts say of their sender, and of its day. A person's word (paused, deleted) is never overruled here.
+WITH written AS (
+    UPDATE senders
+    SET health = %(health)s::integer, errors_in_row = %(errors_in_row)s::integer,
+        cooldown_until = coalesce(%(cooldown_until)s::timestamptz, cooldown_until),
+        cooldown_reason = CASE WHEN %(cooldown_until)s::timestamptz IS NULL THEN cooldown_reason ELSE %(last_error)s::text END,
+        status = CASE WHEN status = 'ready' AND %(restrict)s::boolean THEN 'restricted' ELSE status END,
+        status_reason = CASE WHEN status = 'ready' AND %(restrict)s::boolean THEN %(last_error)s::text ELSE status_reason END,
+        last_error = coalesce(%(last_error)s::text, last_error),
+        last_error_at = CASE WHEN %(last_error)s::text IS NULL THEN last_error_at ELSE %(now)s::timestamptz END
+    WHERE id = %(id)s::bigint
+    RETURNING id
+)
+INSERT INTO sender_health AS h (sender_id, day, health, lowest, errors, last_error)
+SELECT id, (%(now)s::timestamptz AT TIME ZONE 'UTC')::date, %(health)s::integer, %(lowest)s::integer, %(errors)s::integer, %(last_error)s::text FROM written
+ON CONFLICT (sender_id, day) DO UPDATE
+SET health = EXCLUDED.health, lowest = least(h.lowest, EXCLUDED.lowest), errors = h.errors + EXCLUDED.errors,
+    last_error = coalesce(EXCLUDED.last_error, h.last_error);
 
 -- name: abandoned
 -- What a dead worker holds, or what nobody came for: a message that Redis lost. Walks first, for the lock order.

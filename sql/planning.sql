@@ -32,7 +32,9 @@ GROUP BY sender_id, provider;
 
 -- name: senders
 -- The senders of these campaigns, with what the ledger counts of their UTC day.
-SELECT s.id, s.workspace_id, s.address, s.status, s.health, s.daily_limit, s.min_gap_seconds AS min_gap, s.max_gap_seconds AS max_gap,
+SELECT s.id, s.workspace_id, s.address, s.status, s.health, s.min_gap_seconds AS min_gap, s.max_gap_seconds AS max_gap,
+       day_limit(s, (%(now)s::timestamptz AT TIME ZONE 'UTC')::date) AS daily_limit,
+       CASE WHEN s.ramp_from IS NOT NULL THEN jsonb_build_object('step', s.ramp_step, 'most', least(s.daily_limit, s.ramp_ceiling)) END AS ramp,
        s.free_at, s.cooldown_until, s.last_error_at, d.status AS domain_status, s.deleted_at IS NOT NULL AS gone, coalesce(u.used, 0) AS used_today
 FROM senders s
 LEFT JOIN domains d ON d.id = s.domain_id

@@ -8,30 +8,46 @@ SELECT nextval(pg_get_serial_sequence('senders', 'id')) AS id;
 INSERT INTO senders (id, workspace_id, domain_id, address, name, reply_to, signature,
                      smtp_host, smtp_port, smtp_security, smtp_username, smtp_sealed,
                      imap_host, imap_port, imap_security, imap_username, imap_sealed,
-                     daily_limit, min_gap_seconds, max_gap_seconds, status, status_reason, tested_at, created_at, updated_at)
+                     daily_limit, min_gap_seconds, max_gap_seconds, ramp_from, ramp_start, ramp_step, ramp_ceiling,
+                     status, status_reason, tested_at, created_at, updated_at)
 VALUES (%(id)s, %(workspace_id)s, %(domain_id)s, %(address)s, %(name)s, %(reply_to)s, %(signature)s,
         %(smtp_host)s, %(smtp_port)s, %(smtp_security)s, %(smtp_username)s, %(smtp_sealed)s,
         %(imap_host)s, %(imap_port)s, %(imap_security)s, %(imap_username)s, %(imap_sealed)s,
-        %(daily_limit)s, %(min_gap_seconds)s, %(max_gap_seconds)s, %(status)s, %(status_reason)s, %(tested_at)s, %(now)s, %(now)s)
+        %(daily_limit)s, %(min_gap_seconds)s, %(max_gap_seconds)s, %(ramp_from)s, %(ramp_start)s, %(ramp_step)s, %(ramp_ceiling)s,
+        %(status)s, %(status_reason)s, %(tested_at)s, %(now)s, %(now)s)
 ON CONFLICT (workspace_id, address) WHERE deleted_at IS NULL DO NOTHING
 RETURNING id;
 
 -- name: read_sender
 -- With its domain, and what it has used up of its UTC day.
-SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today
+SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today,
+       day_limit(s, %(today)s) AS limit_today
 FROM senders s
 LEFT JOIN domains d ON d.id = s.domain_id
 LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
 WHERE s.workspace_id = %(workspace_id)s AND s.id = %(id)s AND s.deleted_at IS NULL;
 
 -- name: list_senders
-SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today
+SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today,
+       day_limit(s, %(today)s) AS limit_today
 FROM senders s
 LEFT JOIN domains d ON d.id = s.domain_id
 LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
 WHERE s.workspace_id = %(workspace_id)s AND s.deleted_at IS NULL AND s.id > coalesce(%(after)s, 0)
 ORDER BY s.id
 LIMIT %(limit)s;
+
+-- name: health_days
+-- Day by day; on a day without a row of its own nothing changed, so the health is that of the last day that has one, or the 100 that all begin with.
+SELECT d.day::date AS day, coalesce(u.used, 0) AS used, coalesce(h.health, before.health, 100) AS health,
+       coalesce(h.lowest, before.health, 100) AS lowest, coalesce(h.errors, 0) AS errors, h.last_error
+FROM senders s
+CROSS JOIN generate_series(greatest(%(first)s::date, (s.created_at AT TIME ZONE 'UTC')::date), %(today)s::date, interval '1 day') AS d (day)
+LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = d.day::date
+LEFT JOIN sender_health h ON h.sender_id = s.id AND h.day = d.day::date
+LEFT JOIN LATERAL (SELECT b.health FROM sender_health b WHERE b.sender_id = s.id AND b.day < d.day::date ORDER BY b.day DESC LIMIT 1) before ON true
+WHERE s.workspace_id = %(workspace_id)s AND s.id = %(id)s AND s.deleted_at IS NULL
+ORDER BY d.day;
 
 -- name: lock_sender
 SELECT * FROM senders WHERE workspace_id = %(workspace_id)s AND id = %(id)s AND deleted_at IS NULL FOR NO KEY UPDATE;
@@ -49,6 +65,7 @@ SET name = %(name)s, reply_to = %(reply_to)s, signature = %(signature)s,
     imap_host = %(imap_host)s, imap_port = %(imap_port)s, imap_security = %(imap_security)s,
     imap_username = %(imap_username)s, imap_sealed = %(imap_sealed)s,
     daily_limit = %(daily_limit)s, min_gap_seconds = %(min_gap_seconds)s, max_gap_seconds = %(max_gap_seconds)s,
+    ramp_from = %(ramp_from)s, ramp_start = %(ramp_start)s, ramp_step = %(ramp_step)s, ramp_ceiling = %(ramp_ceiling)s,
     status = %(status)s, status_reason = %(status_reason)s, tested_at = %(tested_at)s, updated_at = %(now)s
 WHERE workspace_id = %(workspace_id)s AND id = %(id)s;
 

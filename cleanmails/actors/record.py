@@ -172,9 +172,11 @@ def _write_sender(db: Connection, sender_id: int, settled: Sequence[Settled], no
         return
     level = health.recovered(row["health"], row["last_error_at"], now)
     errors, cooldown, restrict, why = row["errors_in_row"], None, False, None
+    levels = []
     for s in settled:
         change = health.after(s.verdict, level, errors, now)
         level, errors = change.health, change.errors_in_row
+        levels.append(level)
         cooldown = max(filter(None, (change.cooldown_until, cooldown)), default=None)
         restrict = restrict or change.status is not None
         why = why if isinstance(s.verdict, Accepted) else s.verdict.reason
@@ -183,6 +185,8 @@ def _write_sender(db: Connection, sender_id: int, settled: Sequence[Settled], no
     state = deliveries.SenderState(
         id=sender_id,
         health=level,
+        lowest=min(levels),
+        errors=sum(not isinstance(s.verdict, Accepted) for s in settled),
         errors_in_row=errors,
         cooldown_until=cooldown,
         restrict=restrict,

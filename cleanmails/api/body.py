@@ -12,7 +12,7 @@ A value that was sent is never repeated in a message: it may be a password.
 import functools
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from types import NoneType, SimpleNamespace
 from typing import Annotated, Any, Final, TypeVar, cast
 
@@ -253,6 +253,14 @@ def _instant(kind: inspect.DateTimeType, value: str, at: str, faults: list[Fault
         return None
 
 
+def _date(_kind: inspect.DateType, value: str, at: str, faults: list[Fault]) -> Any:
+    try:
+        return msgspec.convert(value, date)
+    except msgspec.ValidationError:
+        faults.append(Fault(at, "date", "This must be a date like 2030-01-31."))
+        return None
+
+
 def _anything(_kind: inspect.AnyType, value: object, at: str, faults: list[Fault]) -> object:
     """Free JSON, which Postgres keeps as jsonb: that knows no NUL."""
     if _holds_nul(value):
@@ -288,6 +296,7 @@ _KINDS: Final[dict[type[inspect.Type], tuple[str, tuple[type, ...], _Taker]]] = 
     inspect.EnumType: ("text", (str,), _choice),
     inspect.LiteralType: ("text", (str,), _choice),
     inspect.DateTimeType: ("a time", (str,), _instant),
+    inspect.DateType: ("a date", (str,), _date),
     inspect.ListType: ("a list", (list,), _list),
     inspect.VarTupleType: ("a list", (list,), _list),
     inspect.SetType: ("a list", (list,), _list),

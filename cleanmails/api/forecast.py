@@ -21,7 +21,7 @@ from cleanmails.errors import BusyError, Fault, InvalidError
 from cleanmails.ledger import campaigns, forecast, planning, workers
 from cleanmails.ledger.db import Connection, Database
 from cleanmails.records import CampaignView, MissingField, SenderView, Step, WalkView
-from cleanmails.rules import content, launch, providers, schedule, wording
+from cleanmails.rules import content, launch, providers, ramp, schedule, wording
 from cleanmails.rules.content import parser
 from cleanmails.rules.forecast import HORIZON_DAYS, Cohort, Forecast
 from cleanmails.rules.virtual import Assumed
@@ -260,8 +260,9 @@ def _as_supposed(views: Mapping[int, SenderView], changes: Supposed) -> dict[int
         view = senders[each.id]
         least = view.min_gap if isinstance(each.min_gap_seconds, UnsetType) else each.min_gap_seconds
         most = view.max_gap if isinstance(each.max_gap_seconds, UnsetType) else each.max_gap_seconds
-        limit = view.daily_limit if isinstance(each.daily_limit, UnsetType) else each.daily_limit
-        senders[each.id] = replace(view, daily_limit=limit, min_gap=min(least, most), max_gap=most)
+        if not isinstance(each.daily_limit, UnsetType):
+            view = ramp.supposed(view, each.daily_limit)
+        senders[each.id] = replace(view, min_gap=min(least, most), max_gap=most)
     return senders
 
 

@@ -1,7 +1,7 @@
 """What a request makes of a mailbox: the fields that it may have, merged into what is there, and whether the sender may send after it."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -21,6 +21,7 @@ Host = Annotated[str, msgspec.Meta(max_length=253, pattern=_HOST, examples=["smt
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 Gap = Annotated[int, msgspec.Meta(ge=0, le=86_400)]
+Mails = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
 NEW: Final = Mailbox(
     name="",
@@ -39,6 +40,10 @@ NEW: Final = Mailbox(
     daily_limit=50,
     min_gap_seconds=30,
     max_gap_seconds=90,
+    ramp_from=None,
+    ramp_start=None,
+    ramp_step=None,
+    ramp_ceiling=None,
     status=SenderStatus.READY,
     status_reason=None,
     tested_at=None,
@@ -46,11 +51,27 @@ NEW: Final = Mailbox(
 """What a new sender is made of where its request says nothing."""
 
 
+class RampUp(msgspec.Struct, frozen=True, kw_only=True):
+    """How a new mailbox grows into its daily limit: `start` mails on its first UTC day, and `step_per_day` more for each day on which it has sent, up to
+    `ceiling` (null: the daily limit). Days without a mail do not count. `begins_on`: today, if it is left out; a plan that is changed goes on.
+    """
+
+    start: Mails
+    step_per_day: Mails
+    ceiling: Mails | None = None
+    begins_on: date | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        """It grows."""
+        if self.ceiling is not None and self.ceiling < self.start:
+            yield Fault("ceiling", "ramp_up", "This must not be less than start.")
+
+
 class SenderChange(msgspec.Struct, frozen=True, kw_only=True):
     """What is to change; what is left out stays. New SMTP settings are tested before they are saved.
 
     With `test` false they are saved without asking the server, and the sender is `restricted` until it has passed a test. A null password means that
-    the server asks for no sign-in; a null `imap_host` takes the inbox away.
+    the server asks for no sign-in; a null `imap_host` takes the inbox away, a null `ramp_up` ends a ramp-up.
     """
 
     name: Line | UnsetType = UNSET
@@ -69,6 +90,7 @@ class SenderChange(msgspec.Struct, frozen=True, kw_only=True):
     daily_limit: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | UnsetType = UNSET
     min_gap_seconds: Gap | UnsetType = UNSET
     max_gap_seconds: Gap | UnsetType = UNSET
+    ramp_up: RampUp | UnsetType | None = UNSET
     status: Literal["ready", "paused"] | UnsetType = UNSET
     test: bool = True
 
@@ -78,7 +100,7 @@ class SenderChange(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def fields(self) -> dict[str, Any]:
         """What the request has."""
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
 
 
 class NewSender(SenderChange, frozen=True, kw_only=True):
@@ -98,8 +120,10 @@ class NewSender(SenderChange, frozen=True, kw_only=True):
         yield from _gap_faults(shortest, longest)
 
 
-def merged(mailbox: Mailbox, data: SenderChange, mail: str, sender_id: int, vault: Vault) -> Mailbox:
+def merged(mailbox: Mailbox, data: SenderChange, mail: str, sender_id: int, vault: Vault, *, today: date) -> Mailbox:
     """The mailbox of the address `mail` with what a request says of it, passwords sealed for `sender_id`; its status is `standing`'s business.
+
+    `today` is the UTC day, on which a ramp-up begins that says nothing else.
 
     InvalidError if the two do not go together.
     """
@@ -110,6 +134,8 @@ def merged(mailbox: Mailbox, data: SenderChange, mail: str, sender_id: int, vaul
         if password in fields:
             plain = fields[password]
             fields[sealed] = vault.seal(plain.encode(), f"sender:{sender_id}:{password}") if plain else None
+    if "ramp_up" in fields:
+        fields |= _ramp(fields["ramp_up"], mailbox.ramp_from or today)
     columns = fields.keys() & set(Mailbox.__struct_fields__) - {"status"}
     made = replace(mailbox, **{name: fields[name] for name in columns})
     faults = list(_gap_faults(made.min_gap_seconds, made.max_gap_seconds))
@@ -147,6 +173,18 @@ def standing(
     if mailbox.status is SenderStatus.RESTRICTED:
         raise StateError("This sender is restricted until it has passed a test.", code="sender_restricted")
     return replace(mailbox, status=SenderStatus(asked), status_reason=None)
+
+
+def _ramp(plan: RampUp | None, begins_on: date) -> dict[str, Any]:
+    """The columns of a ramp-up; all null without one."""
+    if plan is None:
+        return dict.fromkeys(("ramp_from", "ramp_start", "ramp_step", "ramp_ceiling"))
+    return {
+        "ramp_from": plan.begins_on or begins_on,
+        "ramp_start": plan.start,
+        "ramp_step": plan.step_per_day,
+        "ramp_ceiling": plan.ceiling,
+    }
 
 
 def _without_inbox(mailbox: Mailbox) -> Mailbox:

@@ -1,17 +1,17 @@
 """Senders: mailboxes with their credentials, which are tested before they are saved and never shown again."""
 
-from datetime import UTC, datetime, time, timedelta
-from typing import Any, Literal
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from cleanmails import log
 from cleanmails.api import trial
 from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.given import Given
-from cleanmails.api.mailbox import NEW, NewSender, SenderChange, merged, standing
+from cleanmails.api.mailbox import NEW, NewSender, RampUp, SenderChange, merged, standing
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
 from cleanmails.api.trial import Trial
@@ -28,12 +28,33 @@ _log = log.get(__name__)
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sender has used of its daily limit; the day is the UTC day."""
+    """What a sender has used of its limit of today, be it the daily limit or what a ramp-up allows so far; the day is the UTC day."""
 
     used: int
     limit: int
     left: int
     resets_at: datetime
+
+
+class RampUpState(RampUp, frozen=True, kw_only=True):
+    """A ramp-up, what it allows today, and on how many further days the sender must send until it has reached its end (0: it has)."""
+
+    begins_on: date
+    limit_today: int
+    days_left: int
+
+
+class HealthDay(msgspec.Struct, frozen=True, kw_only=True):
+    """A UTC day of a sender: its health at the end of it (today: now) and the lowest, how many attempts went wrong and why the last one did, and how many
+    mails it has used up.
+    """
+
+    date: date
+    health: int
+    lowest: int
+    errors: int
+    last_error: str | None
+    used: int
 
 
 class SenderDomain(msgspec.Struct, frozen=True):
@@ -74,6 +95,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     last_error_at: datetime | None
     tested_at: datetime | None
     today: Usage
+    ramp_up: RampUpState | None
     created_at: datetime
     updated_at: datetime
 
@@ -105,7 +127,7 @@ class Senders(Controller):
         workspace, mail = principal.workspace_id, address.normal(data.address)
         with database.transaction() as db:
             sender_id = senders.next_id(db)
-        mailbox = merged(NEW, data, mail, sender_id, vault)
+        mailbox = merged(NEW, data, mail, sender_id, vault, today=now.date())
         # No transaction is held while the server is tried out.
         passed = data.test and _must_pass(_tested(mailbox, mail, sender_id, vault, settings))
         mailbox = standing(mailbox, data.status, passed=passed, now=now)
@@ -150,18 +172,48 @@ class Senders(Controller):
         with database.transaction() as db:
             row = senders.read(db, workspace, sender_id, today=now.date())
         mail, passed = row["address"], None
-        mailbox = merged(as_mailbox(row), data, mail, sender_id, vault)
+        mailbox = merged(as_mailbox(row), data, mail, sender_id, vault, today=now.date())
         if any(name.startswith("smtp_") for name in data.fields):
             passed = data.test and _must_pass(_tested(mailbox, mail, sender_id, vault, settings))
         stops = passed is False or data.status == "paused"
         with database.transaction() as db:
             # Merged once more, into what stands there now: somebody else may have changed the sender meanwhile.
             mailbox = as_mailbox(senders.lock(db, workspace, sender_id, stop=stops))
-            mailbox = merged(mailbox, data, mail, sender_id, vault)
+            mailbox = merged(mailbox, data, mail, sender_id, vault, today=now.date())
             senders.update(db, workspace, sender_id, standing(mailbox, data.status, passed=passed, now=now), now=now)
             row = senders.read(db, workspace, sender_id, today=now.date())
         _log.info("sender.changed", sender=sender_id, status=row["status"])
         return _sender(row, now)
+
+    @post("/{sender_id:int}/pause", sync_to_thread=True, status_code=200, needs=Permission.SETUP, responses=also(409))
+    def pause(
+        self, sender_id: FromPath[int], database: Given[Database], principal: Given[Principal], now: Given[datetime]
+    ) -> Sender:
+        """Pause a sender. Once this has answered, no further mail goes out by it; its leads wait."""
+        return _turned(database, principal.workspace_id, sender_id, "paused", now)
+
+    @post("/{sender_id:int}/resume", sync_to_thread=True, status_code=200, needs=Permission.SETUP, responses=also(409))
+    def resume(
+        self, sender_id: FromPath[int], database: Given[Database], principal: Given[Principal], now: Given[datetime]
+    ) -> Sender:
+        """Let a paused sender send again."""
+        return _turned(database, principal.workspace_id, sender_id, "ready", now)
+
+    @get("/{sender_id:int}/health", sync_to_thread=True)
+    def health(
+        self,
+        sender_id: FromPath[int],
+        database: Given[Database],
+        principal: Given[Principal],
+        now: Given[datetime],
+        days: Annotated[int, QueryParameter(ge=1, le=366)] = 30,
+    ) -> list[HealthDay]:
+        """Read how a sender's health went, a UTC day at a time, oldest first. It is kept for as long as the sender is."""
+        workspace, today = principal.workspace_id, now.astimezone(UTC).date()
+        with database.transaction() as db:
+            senders.read(db, workspace, sender_id, today=today)
+            found = senders.health_days(db, workspace, sender_id, first=today - timedelta(days=days - 1), today=today)
+        return [msgspec.convert(row | {"date": row["day"]}, HealthDay) for row in found]
 
     @delete("/{sender_id:int}", sync_to_thread=True, needs=Permission.SETUP)
     def remove(
@@ -173,10 +225,12 @@ class Senders(Controller):
         _log.info("sender.deleted", sender=sender_id)
 
     @post("/test", sync_to_thread=True, status_code=200, needs=Permission.SETUP)
-    def test_new(self, data: JSONBody[NewSender], settings: Given[Settings], vault: Given[Vault]) -> Trial:
+    def test_new(
+        self, data: JSONBody[NewSender], settings: Given[Settings], vault: Given[Vault], now: Given[datetime]
+    ) -> Trial:
         """Try out the server of a sender that is not saved yet. Nothing is written, and no mail is sent."""
         mail = address.normal(data.address)
-        return _tested(merged(NEW, data, mail, 0, vault), mail, 0, vault, settings)
+        return _tested(merged(NEW, data, mail, 0, vault, today=now.date()), mail, 0, vault, settings)
 
     @post("/{sender_id:int}/test", sync_to_thread=True, status_code=200, needs=Permission.SETUP)
     def test(
@@ -199,6 +253,18 @@ class Senders(Controller):
             row = senders.read(db, workspace, sender_id, today=now.date())
         _log.info("sender.tested", sender=sender_id, passed=found.passed, stage=found.stage, code=found.code)
         return SenderTest(trial=found, sender=_sender(row, now))
+
+
+def _turned(
+    database: Database, workspace_id: int, sender_id: int, status: Literal["ready", "paused"], now: datetime
+) -> Sender:
+    """The sender after a person has paused or resumed it; as often as one likes."""
+    with database.transaction() as db:
+        mailbox = as_mailbox(senders.lock(db, workspace_id, sender_id, stop=status == "paused"))
+        senders.update(db, workspace_id, sender_id, standing(mailbox, status, passed=None, now=now), now=now)
+        row = senders.read(db, workspace_id, sender_id, today=now.date())
+    _log.info("sender.changed", sender=sender_id, status=row["status"])
+    return _sender(row, now)
 
 
 def _tested(mailbox: Mailbox, mail: str, sender_id: int, vault: Vault, settings: Settings) -> Trial:
@@ -226,8 +292,23 @@ def _sender(row: Row, now: datetime) -> Sender:
     made["signed_by"] = "domain" if ours else "provider"
     made["today"] = {
         "used": row["used_today"],
-        "limit": row["daily_limit"],
-        "left": max(0, row["daily_limit"] - row["used_today"]),
+        "limit": row["limit_today"],
+        "left": max(0, row["limit_today"] - row["used_today"]),
         "resets_at": datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC),
     }
+    made["ramp_up"] = _ramp_up(row)
     return msgspec.convert(made, Sender)
+
+
+def _ramp_up(row: Row) -> dict[str, Any] | None:
+    if row["ramp_from"] is None:
+        return None
+    most = min(row["daily_limit"], row["ramp_ceiling"] or row["daily_limit"])
+    return {
+        "start": row["ramp_start"],
+        "step_per_day": row["ramp_step"],
+        "ceiling": row["ramp_ceiling"],
+        "begins_on": row["ramp_from"],
+        "limit_today": row["limit_today"],
+        "days_left": -(-max(0, most - row["limit_today"]) // row["ramp_step"]),
+    }

@@ -262,10 +262,15 @@ def lock_sender(db: Connection, sender_id: int) -> Row | None:
 
 
 class SenderState(msgspec.Struct, frozen=True, kw_only=True):
-    """What attempts made of a sender. `cooldown_until` and `last_error` stay what they were where they are None; `restrict`: until it is tested."""
+    """What attempts made of a sender. `cooldown_until` and `last_error` stay what they were where they are None; `restrict`: until it is tested.
+
+    `lowest` is the least health on the way to `health`, `errors` how many of the attempts went wrong.
+    """
 
     id: int
     health: int
+    lowest: int
+    errors: int
     errors_in_row: int
     cooldown_until: datetime | None
     restrict: bool

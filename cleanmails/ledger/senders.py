@@ -30,6 +30,10 @@ class Mailbox(msgspec.Struct, frozen=True, kw_only=True):
     daily_limit: int
     min_gap_seconds: int
     max_gap_seconds: int
+    ramp_from: date | None
+    ramp_start: int | None
+    ramp_step: int | None
+    ramp_ceiling: int | None
     status: SenderStatus
     status_reason: str | None
     tested_at: datetime | None
@@ -64,7 +68,7 @@ def create(db: Connection, workspace_id: int, sender_id: int, address: str, mail
 
 
 def read(db: Connection, workspace_id: int, sender_id: int, *, today: date) -> Row:
-    """A sender with `domain_name`, `domain_status`, and `used_today` of the UTC day `today`. NotFoundError if the workspace has none of this id."""
+    """A sender with `domain_name`, `domain_status`, and `used_today` and `limit_today` of the UTC day `today`. NotFoundError if there is none of this id."""
     given = {"workspace_id": workspace_id, "id": sender_id, "today": today}
     return _found(db.execute(sql("senders.read_sender"), given).fetchone())
 
@@ -74,6 +78,12 @@ def list_senders(db: Connection, workspace_id: int, *, today: date, after: int |
     return db.execute(
         sql("senders.list_senders"), {"workspace_id": workspace_id, "today": today, "after": after, "limit": limit}
     ).fetchall()
+
+
+def health_days(db: Connection, workspace_id: int, sender_id: int, *, first: date, today: date) -> list[Row]:
+    """The UTC days from `first` to `today` on which the sender was there, in order: `day`, `used`, `health` at its end, `lowest`, `errors`, `last_error`."""
+    given = _key(workspace_id, sender_id) | {"first": first, "today": today}
+    return db.execute(sql("senders.health_days"), given).fetchall()
 
 
 def lock(db: Connection, workspace_id: int, sender_id: int, *, stop: bool) -> Row:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from cleanmails.records import CampaignView, SenderView, Snapshot, WalkCounts, WalkView
-from cleanmails.rules import duties, gates, plan, triggers, wording
+from cleanmails.rules import duties, gates, plan, ramp, triggers, wording
 from cleanmails.rules.gates import Gate
 
 JUMPS: Final = 200
@@ -127,7 +127,7 @@ def _campaign_later(campaign: CampaignView, now: datetime, at: datetime) -> Camp
 
 
 def _sender_later(sender: SenderView, *, day_over: bool) -> SenderView:
-    return replace(sender, in_pipe=0, used_today=0 if day_over else sender.used_today)
+    return replace(ramp.next_day(sender) if day_over else sender, in_pipe=0)
 
 
 def sending_status(snapshot: Snapshot, counts: WalkCounts) -> SendingStatus:

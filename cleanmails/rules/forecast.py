@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from cleanmails.records import CampaignStatus, CampaignView, SenderView, WalkState, WalkView
-from cleanmails.rules import gates, zones
+from cleanmails.rules import gates, ramp, zones
 from cleanmails.rules.virtual import Assumed, Mail, World
 
 HORIZON_DAYS: Final = 90
@@ -117,7 +117,7 @@ def _over(campaign: CampaignView, walk: WalkView, now: datetime) -> str | None:
 
 def _most(campaign: CampaignView, senders: Sequence[SenderView], days: int) -> int:
     """More mails than a campaign's senders can send before the horizon."""
-    return (days + 1) * sum(sender.daily_limit for sender in senders if sender.id in campaign.sender_ids)
+    return (days + 1) * sum(ramp.most(sender) for sender in senders if sender.id in campaign.sender_ids)
 
 
 def _expand(cohorts: Sequence[Cohort], most: int, start: datetime) -> Iterator[WalkView]:

@@ -25,7 +25,7 @@ from cleanmails.records import (
     WalkState,
     WalkView,
 )
-from cleanmails.rules import health, lifecycle, triggers, waits, zones
+from cleanmails.rules import health, lifecycle, ramp, triggers, waits, zones
 from cleanmails.rules import schedule as windows
 
 ROUND_SECONDS: Final = 10
@@ -385,11 +385,12 @@ def sender_health(sender: SenderView, now: datetime) -> Gate:
 
 
 def daily_limit(sender: SenderView, now: datetime) -> Gate:
-    """Today's limit is not used up. The day is UTC's. A limit of nothing is met every day."""
+    """Today's limit is not used up, be it that of a day in a ramp-up. The day is UTC's. A limit of nothing is met every day."""
     if sender.used_today < sender.daily_limit:
         return Gate("daily_limit", None, sender.used_today, sender.daily_limit)
     opens_at = utc_midnight(now) if sender.daily_limit > 0 else None
-    return Gate("daily_limit", "daily_limit_met", sender.used_today, sender.daily_limit, opens_at)
+    code = "ramp_up_limit_met" if ramp.growing(sender) else "daily_limit_met"
+    return Gate("daily_limit", code, sender.used_today, sender.daily_limit, opens_at)
 
 
 def cooldown(sender: SenderView, now: datetime) -> Gate:

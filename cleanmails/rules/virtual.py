@@ -29,7 +29,7 @@ from cleanmails.records import (
     Trigger,
     WalkView,
 )
-from cleanmails.rules import gates, health, rotation
+from cleanmails.rules import gates, health, ramp, rotation
 from cleanmails.rules.content.seed import Seed, draw
 from cleanmails.rules.line import Line, due
 from cleanmails.rules.plan import ASIDE, plan, reads
@@ -144,7 +144,7 @@ class World:
         """Counts of days that are over begin anew."""
         if self.now >= self.day_ends:
             self.day_ends = gates.utc_midnight(self.now)
-            self.senders = {key: replace(sender, used_today=0) for key, sender in self.senders.items()}
+            self.senders = {key: ramp.next_day(sender) for key, sender in self.senders.items()}
         for key, until in self.new_leads_until.items():
             if self.now >= until:
                 self.new_leads_until[key] = gates.next_midnight(self.campaigns[key].timezone, self.now)

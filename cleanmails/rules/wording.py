@@ -64,6 +64,7 @@ SHUT: Final[Mapping[str, str]] = {
     "sender_domain_not_verified": "The DNS records of the sender's domain are {figure}; they must be verified.",
     "sender_unhealthy": "The sender's health is {figure}; it must be above {limit}. It comes back by itself after a rest.",
     "daily_limit_met": "The sender has used all {limit} mails that it may send today.",
+    "ramp_up_limit_met": "The sender is ramping up, and has used all {limit} mails that it may send today. Each day on which it sends raises the limit.",
     "sender_cooling_down": "The sender rests after three errors in a row.",
     "sender_gap_not_over": "The gap after the last mail is not over.",
     "sender_busy": "As many mails of the sender as may be at once are on their way.",
@@ -90,6 +91,7 @@ FORETOLD: Final[Mapping[str, str]] = {
     "follow_up_delay_not_met": "Everybody who is left waits for the next step.",
     "new_leads_limit_met": "The campaign's new leads a day are used up.",
     "daily_limit_met": "The daily limits of the senders are used up.",
+    "ramp_up_limit_met": "The senders are ramping up, and have used what they may send so far.",
     "domain_limit_reached": "The rate of the recipients' provider is used up.",
     "sender_gap_not_over": "The gap between two mails of a sender lets no more through.",
     "sender_busy": "The senders send as fast as they can.",
@@ -114,6 +116,7 @@ FORETOLD: Final[Mapping[str, str]] = {
 
 FIRST_TO_OPEN: Final[Mapping[str, str]] = {
     "daily_limit_met": "today's limit is used up",
+    "ramp_up_limit_met": "it is ramping up, and today's limit is used up",
     "sender_cooling_down": "it rests after three errors in a row",
     "sender_gap_not_over": "the gap after the last mail is not over",
     "sender_busy": "mails are on their way",

@@ -18,7 +18,7 @@ BEGIN
           AND (d.not_after IS NULL OR d.not_after > clock_timestamp())
         FOR NO KEY UPDATE OF d
     ), allowed AS MATERIALIZED (
-        SELECT mine.id, s.daily_limit
+        SELECT mine.id, day_limit(s, (clock_timestamp() AT TIME ZONE 'UTC')::date) AS daily_limit
         FROM mine
         JOIN campaigns c ON c.id = the_campaign_id AND c.status = 'running'
         JOIN leads l ON l.id = the_lead_id AND l.status = 'active' AND l.validation <> 'invalid'

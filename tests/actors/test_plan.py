@@ -36,6 +36,18 @@ def test_a_daily_limit_holds_over_rounds_and_a_flushed_redis(house, work, redis_
     assert len(house.states(campaign)) == 3
 
 
+def test_a_ramp_up_holds_over_rounds_and_a_flushed_redis(house, work):
+    house.knows("b.example")
+    leads = house.leads(*(f"x{n}@b.example" for n in range(10)))
+    sender = house.sender(limit=50)
+    house.run("UPDATE senders SET ramp_from = (now() AT TIME ZONE 'UTC')::date - 5, ramp_start = 3, ramp_step = 2")
+    house.run("INSERT INTO sender_days VALUES (%s, (now() AT TIME ZONE 'UTC')::date - 2, 1)", sender)
+    house.campaign(leads, [sender])
+    assert plan.plan(work) == 5, "three, and two more for the day on which it has sent"
+    work.daily._script._redis.flushdb()
+    assert plan.plan(work) == 0
+
+
 def test_a_domain_nobody_knows_is_looked_up_before_it_is_mailed(house, work):
     house.campaign(house.leads("x@new.example"), [house.sender()])
     assert plan.plan(work) == 0

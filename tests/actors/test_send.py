@@ -156,3 +156,14 @@ def test_what_was_cut_between_dot_and_answer_is_unknown_and_stays_so(house, work
     assert server.mails() == []
     assert house.delivery(campaign, lead)["state"] == "unknown"
     assert (house.walk(campaign, lead)["state"], house.walk(campaign, lead)["hold_reason"]) == ("held", "unknown")
+
+
+def test_a_mail_beyond_the_day_of_a_ramp_up_is_refused_by_the_mark(house, work, drain, lane, server):
+    """A plan that is made narrower holds for what is rendered already: the mark has the last word."""
+    campaign, _ = lane("a@b.example", "b@b.example", "c@b.example")
+    plan.plan(work)
+    house.run("UPDATE senders SET ramp_from = now() AT TIME ZONE 'UTC', ramp_start = 2, ramp_step = 5")
+    drain()
+    assert len(server.mails()) == 2
+    assert sorted(house.states(campaign)) == ["deferred", "sent", "sent"]
+    assert house.one("SELECT reason FROM deliveries WHERE state = 'deferred'") == "daily_limit_met"

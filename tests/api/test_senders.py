@@ -326,3 +326,62 @@ def test_a_viewer_may_look_and_nothing_else(viewer, sender, new):
         viewer.delete(of(sender)),
     ):
         assert answer.status_code == 403
+
+
+def test_a_new_mailbox_grows_into_its_limit(api, new, database, clock):
+    """Two mails on the first day, three more for each day on which it has sent."""
+    sender = api.post(PATH, json=new | {"ramp_up": {"start": 2, "step_per_day": 3}}).json()
+    today = clock.now.astimezone(UTC).date()
+    plan = {"start": 2, "step_per_day": 3, "ceiling": None, "begins_on": today.isoformat()}
+    assert sender["ramp_up"] == plan | {"limit_today": 2, "days_left": 16}
+    assert (sender["daily_limit"], sender["today"]["limit"], sender["today"]["left"]) == (50, 2, 2)
+    with database.transaction() as db:
+        db.execute("INSERT INTO sender_days VALUES (%s, %s, 2)", (sender["id"], today))
+    clock.forward(days=1)
+    assert api.get(of(sender)).json()["today"]["limit"] == 5
+    changed = api.patch(of(sender), json={"ramp_up": {"start": 2, "step_per_day": 4, "ceiling": 6}}).json()
+    assert changed["ramp_up"] == plan | {"step_per_day": 4, "ceiling": 6, "limit_today": 6, "days_left": 0}, (
+        "it goes on"
+    )
+    assert api.patch(of(sender), json={"name": "Ann"}).json()["ramp_up"] == changed["ramp_up"]
+    ended = api.patch(of(sender), json={"ramp_up": None}).json()
+    assert (ended["ramp_up"], ended["today"]["limit"]) == (None, 50)
+
+
+def test_all_faults_of_a_ramp_up_come_at_once(api, new):
+    plan = {"start": 9, "step_per_day": 0, "ceiling": 8, "begins_on": "soon"}
+    found = faults(api.post(PATH, json=new | {"ramp_up": plan}))
+    assert {name: fault["code"] for name, fault in found.items()} == {
+        "ramp_up.step_per_day": "too_small",
+        "ramp_up.begins_on": "date",
+        "ramp_up.ceiling": "ramp_up",
+    }
+
+
+def test_pausing_and_resuming_may_be_asked_for_twice(api, sender, viewer, stranger):
+    for action, status in (("pause", "paused"), ("pause", "paused"), ("resume", "ready"), ("resume", "ready")):
+        answer = api.post(f"{of(sender)}/{action}")
+        assert (answer.status_code, answer.json()["status"]) == (200, status)
+        assert viewer.post(f"{of(sender)}/{action}").status_code == 403
+        assert stranger.post(f"{of(sender)}/{action}").status_code == 404
+
+
+def test_health_is_read_day_by_day(api, sender, database, clock, stranger):
+    with database.transaction() as db:
+        db.execute("UPDATE senders SET created_at = created_at - interval '2 days'")
+        day = clock.now.astimezone(UTC).date() - timedelta(days=1)
+        db.execute("INSERT INTO sender_health VALUES (%s, %s, 85, 80, 1, '451 later')", (sender["id"], day))
+    found = api.get(f"{of(sender)}/health?days=2").json()
+    assert found == [
+        {"date": day.isoformat(), "health": 85, "lowest": 80, "errors": 1, "last_error": "451 later", "used": 0},
+        {
+            "date": (day + timedelta(days=1)).isoformat(),
+            "health": 85,
+            "lowest": 85,
+            "errors": 0,
+            "last_error": None,
+            "used": 0,
+        },
+    ]
+    assert len(api.get(f"{of(sender)}/health").json()) == 3, "no day before it was here"
+    assert stranger.get(f"{of(sender)}/health").status_code == 404

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from cleanmails.errors import ConflictError, NotFoundError
-from cleanmails.ledger import senders
+from cleanmails.ledger import deliveries, senders
 from cleanmails.ledger.senders import Mailbox
 from cleanmails.records import Security, SenderStatus
 
@@ -29,6 +29,10 @@ MAILBOX = Mailbox(
     daily_limit=50,
     min_gap_seconds=30,
     max_gap_seconds=90,
+    ramp_from=None,
+    ramp_start=None,
+    ramp_step=None,
+    ramp_ceiling=None,
     status=SenderStatus.READY,
     status_reason=None,
     tested_at=NOW,
@@ -104,3 +108,41 @@ def test_a_sender_of_another_workspace_is_unknown(db, house, sender):
     with pytest.raises(NotFoundError):
         senders.read(db, other, sender, today=TODAY)
     assert senders.list_senders(db, other, today=TODAY, after=None, limit=5) == []
+
+
+def ramping(db, house, **plan):
+    made = senders.next_id(db)
+    senders.create(db, house.workspace, made, "new@agency.example", replace(MAILBOX, **plan), now=NOW)
+    return made
+
+
+@pytest.mark.parametrize(("ceiling", "limits"), [(None, [5, 9, 50]), (8, [5, 8, 8])])
+def test_a_ramp_up_grows_by_the_days_on_which_the_sender_has_sent(db, house, ceiling, limits):
+    made = ramping(db, house, ramp_from=date(2030, 1, 10), ramp_start=5, ramp_step=4, ramp_ceiling=ceiling)
+    db.execute("INSERT INTO sender_days VALUES (%s, '2030-01-09', 5), (%s, '2030-01-12', 0)", (made, made))
+    assert read(db, house, made)["limit_today"] == limits[0], (
+        "what was before the plan, or came to nothing, does not count"
+    )
+    db.execute("INSERT INTO sender_days VALUES (%s, '2030-01-13', 1), (%s, '2030-01-31', 9)", (made, made))
+    assert read(db, house, made)["limit_today"] == limits[1], "today counts from tomorrow on"
+    for day in range(14, 28):
+        db.execute("INSERT INTO sender_days VALUES (%s, make_date(2030, 1, %s), 1)", (made, day))
+    assert read(db, house, made)["limit_today"] == limits[2], "never above the daily limit"
+
+
+def test_health_is_kept_by_the_day_and_days_without_a_change_are_as_the_one_before(db, house, sender):
+    db.execute("UPDATE senders SET created_at = %s", (datetime(2030, 1, 28, 5, tzinfo=UTC),))
+    for day, health, lowest, errors, why in (
+        (29, 80, 70, 2, "451 later"), (29, 85, 81, 1, None), (31, 90, 86, 0, None),
+    ):  # fmt: skip
+        state = deliveries.SenderState(
+            id=sender, health=health, lowest=lowest, errors=errors, errors_in_row=0, cooldown_until=None, restrict=False,
+            last_error=why, now=datetime(2030, 1, day, 12, tzinfo=UTC),
+        )  # fmt: skip
+        deliveries.write_sender(db, state)
+    db.execute("INSERT INTO sender_days VALUES (%s, '2030-01-29', 30)", (sender,))
+    found = senders.health_days(db, house.workspace, sender, first=date(2030, 1, 1), today=TODAY)
+    assert [(row["day"].day, row["health"], row["lowest"], row["errors"], row["last_error"], row["used"]) for row in found] == [
+        (28, 100, 100, 0, None, 0), (29, 85, 70, 3, "451 later", 30), (30, 85, 85, 0, None, 0), (31, 90, 86, 0, None, 0),
+    ]  # fmt: skip
+    assert senders.health_days(db, house.workspace + 1, sender, first=TODAY, today=TODAY) == []
