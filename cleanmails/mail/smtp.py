@@ -6,16 +6,14 @@ called: the ledger commits that the mail is about to be accepted, or the connect
 """
 
 import contextlib
-import functools
 import re
-import ssl
 from collections.abc import Callable, Mapping
 from socket import socket
 
 import msgspec
 
 from cleanmails.errors import UnreachableError
-from cleanmails.mail import sasl
+from cleanmails.mail import sasl, tls
 from cleanmails.mail.wire import Reply, Wire, WireError
 from cleanmails.records import Answer, Security, Stage
 
@@ -206,7 +204,7 @@ class Session:
     def _secure(self, wire: Wire) -> None:
         self._stage = Stage.TLS
         try:
-            context = _context(self._endpoint.ca_file)
+            context = tls.context(self._endpoint.ca_file)
         except OSError as error:
             raise WireError(f"the file of trusted authorities cannot be read: {error}") from error
         wire.secure(context, self._endpoint.host, self._timeouts.tls)
@@ -400,12 +398,3 @@ def _commands(mail: _Mail, offers: Mapping[str, str]) -> list[tuple[Stage, bytes
         said += " SMTPUTF8"
     rcpt = f"RCPT TO:<{mail.recipient}>\r\n"
     return [(Stage.MAIL, f"{said}\r\n".encode()), (Stage.RCPT, rcpt.encode()), (Stage.DATA, b"DATA\r\n")]
-
-
-@functools.lru_cache(maxsize=16)
-def _context(ca_file: str | None) -> ssl.SSLContext:
-    """Certificates are always verified. Made once: to load the system's authorities costs about 20 ms."""
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
-    return context

@@ -16,6 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from cleanmails.demo import background
 from cleanmails.demo.catcher.behaviour import Act, Attempt, Behaviour, Point, Script, by_address
+from cleanmails.demo.catcher.boxes import Boxes
 from cleanmails.demo.catcher.store import KEPT, Caught, Store
 from cleanmails.demo.certificates import Certificates
 
@@ -30,8 +31,10 @@ Authenticator = Callable[[SMTP, Session, Envelope, str, LoginPassword], AuthResu
 class Catcher:
     """A running mail catcher: where it listens, what it has caught, and how it behaves (`script` may be changed at any time)."""
 
-    def __init__(self, store: Store, script: Script) -> None:
+    def __init__(self, store: Store, boxes: Boxes, script: Script) -> None:
         self.store = store
+        self.boxes = boxes
+        """The mailboxes of those who send here, if anybody opened them: what they hand in is copied to their Sent, as big providers do."""
         self.script = script
         self.port = 0
         self._tries: Counter[tuple[str, str]] = Counter()
@@ -77,14 +80,15 @@ def running(
     # The library says a line per command, and warns of its own deprecations.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     store = Store(folder / "mails.sqlite" if folder else None, kept=kept)
-    catcher = Catcher(store, script)
+    boxes = Boxes(folder / "boxes.sqlite" if folder else None)
+    catcher = Catcher(store, boxes, script)
     terms = _Terms(
         pipelining=pipelining,
         tls=certificates.server_context() if certificates else None,
         sign_in=credentials is not None,
         authenticator=_authenticator(credentials),
     )
-    with contextlib.closing(store), background.loop("mail catcher") as loop:
+    with contextlib.closing(store), contextlib.closing(boxes), background.loop("mail catcher") as loop:
         server = asyncio.run_coroutine_threadsafe(_listen(catcher, terms, port), loop).result()
         catcher.port = server.sockets[0].getsockname()[1]
         try:
@@ -170,7 +174,7 @@ class _Server(SMTP):
             authenticator=terms.authenticator,
             loop=asyncio.get_running_loop(),
         )
-        self._store = catcher.store
+        self._store, self._boxes = catcher.store, catcher.boxes
         self.behaviour: Behaviour | None = None
         self.trying = ("", "")
         self._unsaid = b""
@@ -257,4 +261,6 @@ class _Server(SMTP):
         now = time.time()
         for recipient in envelope.rcpt_tos:
             self._store.add(envelope.mail_from or "", recipient, raw, received_at=now, told=told)
+        if envelope.mail_from and self._boxes.exists(envelope.mail_from):
+            self._boxes.append(envelope.mail_from, "Sent", raw, at=now, seen=True)
         return await self.meet(Point.STORED) or reply
