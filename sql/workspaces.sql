@@ -26,6 +26,10 @@ UPDATE workspaces
 SET tracking_verified_at = CASE WHEN %(found)s THEN coalesce(tracking_verified_at, %(now)s) END
 WHERE id = %(id)s AND tracking_domain = %(tracking_domain)s;
 
+-- name: tracking_domains
+-- The names that mails lead to, of all workspaces.
+SELECT DISTINCT tracking_domain FROM workspaces WHERE tracking_verified_at IS NOT NULL AND tracking_domain IS NOT NULL AND archived_at IS NULL;
+
 -- name: archive_workspace
 -- Not while anything of it is running: an archived workspace sends nothing.
 UPDATE workspaces w SET archived_at = %(now)s::timestamptz

@@ -14,7 +14,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 from structlog.contextvars import clear_contextvars
 
 from cleanmails import log
-from cleanmails.api import audit, auth, client, pages, problems, reference, tracking
+from cleanmails.api import audit, auth, client, hosts, pages, problems, reference, tracking
 from cleanmails.api.account import Account
 from cleanmails.api.ai import Models
 from cleanmails.api.api_keys import ApiKeys
@@ -157,7 +157,10 @@ def create_app(
     comfort = Comfort(
         audit.audited(app.asgi_handler, database, clock), database, vault, Meter(settings.api_rate), clock
     )
-    app.asgi_handler = _served(tracking.around(comfort, recorder, tokens), settings.trusted_proxies)
+    app.asgi_handler = _served(
+        tracking.around(hosts.around(comfort, database, settings.public_url), recorder, tokens),
+        settings.trusted_proxies,
+    )
     return app
 
 

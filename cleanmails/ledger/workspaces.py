@@ -52,6 +52,11 @@ def verify_tracking(db: Connection, workspace_id: int, tracking_domain: str, *, 
     )
 
 
+def tracking_domains(db: Connection) -> list[str]:
+    """The verified tracking domains of all workspaces."""
+    return [str(row["tracking_domain"]) for row in db.execute(sql("workspaces.tracking_domains"))]
+
+
 def archive(db: Connection, workspace_id: int, *, now: datetime) -> None:
     """Takes a workspace out of use. StateError while a campaign of it is running."""
     if not db.execute(sql("workspaces.archive_workspace"), {"id": workspace_id, "now": now}).fetchone():

@@ -54,6 +54,23 @@ def link(tokens, mail):
     return f"/t/{tokens.sign(Purpose.CLICK, mail)}/link"
 
 
+def test_under_a_tracking_domain_there_is_nothing_to_sign_in_to(anonymous, api, house, pixel):
+    house.run(
+        "UPDATE workspaces SET tracking_domain = 'go.agency.example', tracking_verified_at = now() WHERE id = %s",
+        house.workspace,
+    )
+    there = {"Host": "Go.Agency.Example:8000"}
+    for path in ("/", "/sign-in", "/v1/outreach/campaigns", "/openapi.json", "/nowhere"):
+        answer = anonymous.get(path, headers=there)
+        assert answer.status_code == 404, path
+        assert "set-cookie" not in answer.headers
+    assert api.get("/v1/outreach/campaigns", headers=there).status_code == 404
+    assert anonymous.head("/sign-in", headers=there).content == b""
+    assert anonymous.get(pixel, headers=there).status_code == 200
+    assert api.get("/v1/outreach/campaigns", headers={"Host": "elsewhere.example"}).status_code == 200
+    assert api.get("/v1/outreach/campaigns").status_code == 200
+
+
 @pytest.fixture
 def follow(anonymous):
     """Asks like a person's browser; redirects are shown, not followed."""
