@@ -30,6 +30,10 @@ COMMANDS: Final = {
         "judge all opens and clicks again by the rules of this version",
     ),
     "recount": ("cleanmails.actors.figures:recount", "count all statistics anew from the events"),
+    "rotate-keys": (
+        "cleanmails.actors.rotate:main",
+        "seal all stored credentials anew, after a change of the secret key",
+    ),
     "owner": ("cleanmails.api.owner:main", "make the first user, or give one a new password"),
     "bench": ("cleanmails.bench.run:main", "measure one part: pipeline, plan, render, tracking or webhooks"),
     "settings": (

@@ -44,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None
     redis_url: str | None
     secret_key: bytes
+    old_keys: tuple[bytes, ...]
     public_url: str
     host: str
     port: int
@@ -125,6 +126,7 @@ def _settle(given: Mapping[str, Any]) -> Settings:
     values: dict[str, Any] = {variable.field: given.get(variable.name) for variable in VARIABLES if variable.field}
     values["secret_key"] = _key(given) or DEVELOPMENT_KEY
     values["public_url"] = values["public_url"] or f"http://127.0.0.1:{values['port']}"
+    values["old_keys"] = values["old_keys"] or ()
     values["dns_servers"] = values["dns_servers"] or ()
     values["feedback_id"] = values["feedback_id"] or ""
     if values["allow_private_hosts"] is None:
@@ -267,6 +269,12 @@ def _secret_key_file(text: str) -> bytes:
         raise ValueError(f"must name a file that holds the key, which {error}") from error
 
 
+def _old_keys(text: str) -> tuple[bytes, ...]:
+    """Keys, or files that hold one each, told by their leading slash."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return tuple(_secret_key_file(part) if part.startswith("/") else _secret_key(part) for part in parts)
+
+
 def _file(text: str) -> Path:
     try:
         Path(text).open("rb").close()
@@ -321,6 +329,7 @@ VARIABLES: Final = (
     Variable("REDIS_URL", "redis_url", "(none)", "the Redis or Valkey server, 6 or later", _url_of("redis", "rediss", "unix"), secret=True),
     Variable("CLEANMAILS_SECRET_KEY", "", "(a well-known key, on one machine only)", "32 bytes, hexadecimal or base64url; seals stored credentials and signs links: keep it as safe as the database, and apart from it", _secret_key, secret=True),
     Variable("CLEANMAILS_SECRET_KEY_FILE", "", "(none)", "a file that holds the secret key, in place of `CLEANMAILS_SECRET_KEY`", _secret_key_file),
+    Variable("CLEANMAILS_OLD_KEYS", "old_keys", "(none)", "secret keys of before, or files that hold them (`/...`), separated by commas, in any order: they open what they sealed and read the links they signed; see `cleanmails rotate-keys`", _old_keys, secret=True),
     Variable("CLEANMAILS_URL", "public_url", "(`http://127.0.0.1:PORT`)", "where recipients and people reach this installation: https and required in production", _public_url),
     Variable("CLEANMAILS_HOST", "host", "127.0.0.1", "the address that the web process listens on"),
     Variable("PORT", "port", "8000", "the port that the web process listens on", _whole(1, 65535)),

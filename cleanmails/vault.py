@@ -2,6 +2,8 @@
 
 A sealed value is `version (1) | key id (1) | nonce (12) | AES-256-GCM ciphertext and tag`. It is bound to its record: what is
 sealed for `sender:7:smtp_password` does not open for sender 8, so that a row copied in the database gains nothing.
+
+A key's id is made of the key itself: whoever changes keys has nothing to number, and the order in which old ones are given means nothing.
 """
 
 import os
@@ -13,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from cleanmails.errors import CleanmailsError
+from cleanmails.errors import CleanmailsError, SettingsError
 from cleanmails.settings import Settings
 
 _VERSION: Final = 1
@@ -39,8 +41,14 @@ class Vault:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The vault of this installation."""
-        return cls({1: settings.secret_key}, current=1)
+        """The vault of this installation: its secret key seals, the old ones open. SettingsError if two of them have the same id, one pair in 256."""
+        keys: dict[int, bytes] = {}
+        for key in (settings.secret_key, *settings.old_keys):
+            if keys.setdefault(key_id(key), key) != key:
+                raise SettingsError(
+                    "CLEANMAILS_SECRET_KEY and the CLEANMAILS_OLD_KEYS cannot be told apart; make another secret key."
+                )
+        return cls(keys, current=key_id(settings.secret_key))
 
     def seal(self, plain: bytes, bound_to: str) -> bytes:
         """Encrypt `plain` for the record and field that `bound_to` names. Twice the same gives different bytes."""
@@ -65,6 +73,11 @@ class Vault:
         return _subkey(self._keys[self._current], f"derive:{purpose}")
 
     @property
+    def ids(self) -> frozenset[int]:
+        """The ids of all keys."""
+        return frozenset(self._keys)
+
+    @property
     def current(self) -> int:
         """The id of the key that seals."""
         return self._current
@@ -72,6 +85,11 @@ class Vault:
     def derive_all(self, purpose: str) -> dict[int, bytes]:
         """`derive` for every key by its id: what was signed before a key was changed can still be read."""
         return {number: _subkey(key, f"derive:{purpose}") for number, key in self._keys.items()}
+
+
+def key_id(key: bytes) -> int:
+    """The id of a key, 0-255; it says nothing of the key."""
+    return _subkey(key, "key-id")[0]
 
 
 def _subkey(key: bytes, info: str) -> bytes:

@@ -182,3 +182,12 @@ def test_a_missing_server_is_named_by_the_process_that_needs_it():
 
 def test_the_readme_shows_the_settings_as_they_are():
     assert settings.table() in (ROOT / "README.md").read_text()
+
+
+def test_old_keys_may_be_given_as_they_are_or_as_files(tmp_path):
+    file = tmp_path / "old"
+    file.write_text(DEVELOPMENT_KEY.hex())
+    assert load({"CLEANMAILS_OLD_KEYS": f"{KEY.hex()}, {file}"}).old_keys == (KEY, DEVELOPMENT_KEY)
+    (told,) = faults(CLEANMAILS_OLD_KEYS=f"{KEY.hex()},hunter2")
+    assert told.startswith("CLEANMAILS_OLD_KEYS must be 32 bytes")
+    assert "hunter2" not in told

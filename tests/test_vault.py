@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cleanmails.errors import SettingsError
 from cleanmails.settings import load
-from cleanmails.vault import SealError, Vault
+from cleanmails.vault import SealError, Vault, key_id
 
 OLD, NEW = bytes(32), bytes(range(32))
 vault = Vault({1: OLD, 2: NEW}, current=2)
@@ -63,3 +64,23 @@ def test_the_settings_key_makes_the_vault():
 def test_a_key_of_another_length_is_refused():
     with pytest.raises(ValueError):
         Vault({1: b"short"}, current=1)
+
+
+def test_old_keys_of_the_settings_open_and_read_in_any_order():
+    third = b"\7" * 32
+    sealed = Vault.from_settings(load({"CLEANMAILS_SECRET_KEY": OLD.hex()})).seal(b"hunter2", "x")
+    for old in ([OLD, third], [third, OLD], [OLD, NEW]):
+        settings = load(
+            {"CLEANMAILS_SECRET_KEY": NEW.hex(), "CLEANMAILS_OLD_KEYS": ", ".join(key.hex() for key in old)}
+        )
+        made = Vault.from_settings(settings)
+        assert made.open(sealed, "x") == b"hunter2"
+        assert made.current == key_id(NEW)
+        assert made.derive_all("tokens")[key_id(OLD)] == Vault({9: OLD}, current=9).derive("tokens")
+        assert made.ids == {key_id(key) for key in (NEW, *old)}
+
+
+def test_keys_that_cannot_be_told_apart_stop_the_start():
+    twin = next(key for n in range(1, 10_000) if key_id(key := n.to_bytes(32)) == key_id(NEW))
+    with pytest.raises(SettingsError, match="CLEANMAILS_OLD_KEYS"):
+        Vault.from_settings(load({"CLEANMAILS_SECRET_KEY": NEW.hex(), "CLEANMAILS_OLD_KEYS": twin.hex()}))

@@ -83,7 +83,8 @@ def measure(servers: settings.Servers, database: Database, seconds: float, event
         "PORT": str(port),
         "CLEANMAILS_LOG": "json",
     }
-    tokens = Tokens(Vault.from_settings(settings.load(environ)).derive_all("tokens"))
+    vault = Vault.from_settings(settings.load(environ))
+    tokens = Tokens(vault.derive_all("tokens"), vault.current)
     paths = _paths(tokens, ids)
     web = _web(environ, port)
     flat_out = asyncio.run(_load(port, paths, seconds))
