@@ -18,6 +18,7 @@ from cleanmails.api import audit, auth, client, hosts, pages, problems, referenc
 from cleanmails.api.account import Account
 from cleanmails.api.ai import Models
 from cleanmails.api.api_keys import ApiKeys
+from cleanmails.api.attempts import Attempts
 from cleanmails.api.body import JsonBody
 from cleanmails.api.campaigns import Campaigns
 from cleanmails.api.comfort import Comfort, Meter
@@ -76,6 +77,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Leads,
     Suppressions,
     Campaigns,
+    Attempts,
     Previews,
     Subjects,
     Checks,
