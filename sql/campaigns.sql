@@ -64,6 +64,10 @@ SET subjects = EXCLUDED.subjects, body = EXCLUDED.body, wait_days = EXCLUDED.wai
 WHERE (s.subjects, s.body, s.wait_days, s.wait_hours, s.trigger_condition)
       IS DISTINCT FROM (EXCLUDED.subjects, EXCLUDED.body, EXCLUDED.wait_days, EXCLUDED.wait_hours, EXCLUDED.trigger_condition);
 
+-- name: known_campaigns
+-- Which of these ids are campaigns of the workspace.
+SELECT id FROM campaigns WHERE workspace_id = %(workspace_id)s::bigint AND id = ANY (%(ids)s::bigint[]);
+
 -- name: known_lists
 -- Which of these lists the workspace has and uses.
 SELECT id FROM lists WHERE workspace_id = %(workspace_id)s::bigint AND id = ANY (%(ids)s::bigint[]) AND archived_at IS NULL;

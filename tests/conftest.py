@@ -5,6 +5,7 @@ import re
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -45,6 +46,23 @@ def pytest_unconfigure(config):
 def pytest_configure_node(node):
     """Tell an xdist worker where the servers are."""
     node.workerinput["servers"] = msgspec.to_builtins(node.config.stash[_servers])
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What generated tests tried, all workers together, and how many of them found something: `tried: 120 roles, ...`."""
+    reports = [
+        each for several in terminalreporter.stats.values() for each in several if hasattr(each, "user_properties")
+    ]
+    tried, tests = Counter(), set()
+    for report in reports:
+        for name, value in report.user_properties:
+            if report.when == "teardown" and name.startswith("tried: "):
+                tried[name.removeprefix("tried: ")] += value
+                tests.add(report.nodeid)
+    if tried:
+        listed = ", ".join(f"{number:,} {what}" for what, number in sorted(tried.items()))
+        findings = sum(report.failed for report in reports if report.nodeid in tests)
+        terminalreporter.write_line(f"tried: {listed}; findings: {findings}")
 
 
 @pytest.fixture(scope="session")

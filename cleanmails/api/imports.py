@@ -1,6 +1,7 @@
 """Files of leads: uploaded onto a list, row by row with a verdict, and the rows that were not taken to be read and downloaded."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from tempfile import SpooledTemporaryFile
@@ -69,6 +70,7 @@ class Uploaded(Import, frozen=True, kw_only=True):
     rejects: list[Reject]
 
 
+@dataclass
 class UploadOperation(Operation):
     """Says in the reference what the handler reads from the request itself."""
 

@@ -22,7 +22,7 @@ from cleanmails.api.given import Given
 from cleanmails.api.reference import also
 from cleanmails.api.senders import as_mailbox
 from cleanmails.errors import Fault, InvalidError, MissingFieldError
-from cleanmails.ledger import ai, previews, senders
+from cleanmails.ledger import ai, campaigns, previews, senders
 from cleanmails.ledger.db import Database, Row
 from cleanmails.ledger.deliveries import Rendered
 from cleanmails.mail import message
@@ -200,7 +200,10 @@ class Checks(Controller):
 
 
 def _facts(database: Database, principal: Principal, campaign_id: int, wanted: Wanted) -> Row:
+    asked_for = set() if wanted.sender_id is None else {wanted.sender_id}
     with database.transaction() as db:
+        if asked_for - campaigns.known_senders(db, principal.workspace_id, asked_for):
+            raise InvalidError([Fault("sender_id", "unknown_sender", "There is no sender with this id.")])
         row = previews.facts(
             db, principal.workspace_id, campaign_id, wanted.lead_id, wanted.step, sender_id=wanted.sender_id
         )

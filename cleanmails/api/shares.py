@@ -13,7 +13,7 @@ from cleanmails.api.fields import Title
 from cleanmails.api.given import Given
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
-from cleanmails.ledger import overview, shares
+from cleanmails.ledger import campaigns, overview, shares
 from cleanmails.ledger.db import Database
 from cleanmails.settings import Settings
 
@@ -110,6 +110,7 @@ class Shares(Controller):
     ) -> Page[Share]:
         """List the links to a campaign's report, oldest first."""
         with database.transaction() as db:
+            campaigns.read(db, principal.workspace_id, campaign_id)
             rows = shares.list_all(db, principal.workspace_id, campaign_id, after=window.after, limit=window.fetch)
         return page(rows, window, lambda row: msgspec.convert(row, Share))
 

@@ -14,11 +14,12 @@ from msgspec import UNSET, UnsetType
 
 from cleanmails.actors import outlets as sending
 from cleanmails.api.auth import Permission, Principal
+from cleanmails.api.body import Id
 from cleanmails.api.given import Given
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.errors import Fault, InvalidError, UnreachableError
-from cleanmails.ledger import outlets
-from cleanmails.ledger.db import Database
+from cleanmails.ledger import campaigns, outlets
+from cleanmails.ledger.db import Connection, Database
 from cleanmails.mail.http import Client, UrlError, target
 from cleanmails.rules import event_types, signing
 from cleanmails.rules.retries import outcome
@@ -30,7 +31,7 @@ REPLAY_MOST: Final = 10_000
 Name = Annotated[str, msgspec.Meta(max_length=200)]
 Url = Annotated[str, msgspec.Meta(max_length=2_000, examples=["https://receiver.example/hooks/cleanmails"])]
 TypeNames = Annotated[list[str], msgspec.Meta(min_length=1, max_length=100, examples=[["email.sent", "email.replied"]])]
-CampaignIds = Annotated[list[int], msgspec.Meta(min_length=1, max_length=1_000)]
+CampaignIds = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=1_000)]
 
 
 def url_faults(url: str) -> Iterator[Fault]:
@@ -72,6 +73,18 @@ def check_place(url: str, settings: Settings) -> None:
         raise InvalidError([Fault("url", error.code, error.message)]) from error
     if where.scheme == "http" and not settings.allow_private_hosts:
         raise InvalidError([Fault("url", "insecure", "This must start with https://: events hold personal data.")])
+
+
+def check_campaigns(db: Connection, workspace_id: int, ids: Sequence[int] | None) -> None:
+    """InvalidError for campaigns that the workspace does not have."""
+    known = campaigns.known(db, workspace_id, ids) if ids else set()
+    unknown = [
+        Fault(f"campaign_ids[{place}]", "unknown_campaign", "There is no campaign with this id.")
+        for place, each in enumerate(ids or ())
+        if each not in known
+    ]
+    if unknown:
+        raise InvalidError(unknown)
 
 
 class NewWebhook(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,6 +232,7 @@ class Webhooks(Controller):
         check_place(data.url, settings)
         secret = signing.secret_of(os.urandom(32))
         with database.transaction() as db:
+            check_campaigns(db, principal.workspace_id, data.campaign_ids)
             made = outlets.create(
                 db,
                 principal.workspace_id,
@@ -261,8 +275,9 @@ class Webhooks(Controller):
         url = None if data.url is UNSET else data.url
         if url is not None:
             check_place(url, settings)
-        campaigns = None if data.campaign_ids is UNSET else data.campaign_ids
+        wanted = None if data.campaign_ids is UNSET else data.campaign_ids
         with database.transaction() as db:
+            check_campaigns(db, principal.workspace_id, wanted)
             outlets.change(
                 db,
                 principal.workspace_id,
@@ -272,7 +287,7 @@ class Webhooks(Controller):
                 name=None if data.name is UNSET else data.name.strip(),
                 url=None if url is None else target(url).url,
                 types=None if data.types is UNSET else widened(data.types),
-                campaign_ids=campaigns,
+                campaign_ids=wanted,
                 all_campaigns=data.campaign_ids is None,
                 state=None if data.state is UNSET else data.state,
             )

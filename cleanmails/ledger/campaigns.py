@@ -85,6 +85,12 @@ def known_senders(db: Connection, workspace_id: int, ids: Collection[int]) -> se
     return {row["id"] for row in db.execute(sql("campaigns.known_senders"), values)}
 
 
+def known(db: Connection, workspace_id: int, ids: Collection[int]) -> set[int]:
+    """Which of these ids are campaigns of the workspace."""
+    rows = db.execute(sql("campaigns.known_campaigns"), {"workspace_id": workspace_id, "ids": list(ids)}).fetchall()
+    return {row["id"] for row in rows}
+
+
 def put_lists(db: Connection, workspace_id: int, current: Row, list_ids: Collection[int]) -> None:
     """The campaign's lists as they are to be. `current` is what `hold` returned, with these lists among those held.
 

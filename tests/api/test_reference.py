@@ -7,6 +7,7 @@ from litestar.routes import HTTPRoute
 
 from cleanmails.api import reference
 from cleanmails.web.manual import manual
+from tests.doors.world import IDS, parameter
 
 
 @pytest.fixture
@@ -54,11 +55,18 @@ def test_a_closed_call_says_who_may_call_it_and_an_open_one_says_so(app, documen
 def test_every_number_that_is_asked_for_has_its_bounds(document):
     """A number that no column can hold is a fault of the request, not of the ledger."""
     for path, _, operation in operations(document):
-        for parameter in operation.get("parameters", []):
-            schema = parameter["schema"]
+        for given in operation.get("parameters", []):
+            schema = given["schema"]
             for each in (schema, *schema.get("oneOf", []), *schema.get("anyOf", [])):
-                if parameter["in"] == "query" and each.get("type") == "integer":
-                    assert {"minimum", "maximum"} <= {*each, *schema}, (path, parameter["name"])
+                if given["in"] == "query" and each.get("type") == "integer":
+                    assert {"minimum", "maximum"} <= {*each, *schema}, (path, given["name"])
+
+
+def test_every_id_in_an_address_is_tried_with_one_of_another_workspace(document):
+    """Add a row of yours to tests/doors/world.py, in each of its two workspaces, and its name to `IDS` there."""
+    for path in document["paths"]:
+        for name in re.findall(r"{(\w+_id)}", path):
+            assert parameter(name, path) in IDS, path
 
 
 def test_every_refusal_is_a_problem(document):

@@ -49,7 +49,8 @@ def test_what_is_wrong_is_refused(api):
 
 
 def test_it_is_changed_switched_off_and_on_and_deleted(api, webhook):
-    at = f"/v1/outreach/webhooks/{webhook(campaign_ids=[1])['webhook']['id']}"
+    campaign = api.post("/v1/outreach/campaigns", json={"name": "Spring"}).json()["id"]
+    at = f"/v1/outreach/webhooks/{webhook(campaign_ids=[campaign])['webhook']['id']}"
     off = api.patch(at, json={"state": "off", "name": "Old", "campaign_ids": None}).json()
     assert (off["state"], off["off_reason"], off["name"], off["campaign_ids"]) == (
         "off",
