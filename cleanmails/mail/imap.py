@@ -97,6 +97,8 @@ class _Wire(imaplib.IMAP4):
         self.deadline = deadline
         self.news = False
         """Whether messages came since this was last made false."""
+        self.messages = 0
+        """How many messages the folder has that was opened last."""
         super().__init__("", 0)
 
     def begin(self, deadline: float) -> None:
@@ -161,8 +163,12 @@ class _Wire(imaplib.IMAP4):
 
     def _notice(self, line: bytes) -> None:
         found = _COUNT.match(line)
-        if found and found[2].upper() == b"EXISTS":
-            self.news = True
+        if found is None:
+            return
+        if found[2].upper() == b"EXISTS":
+            self.news, self.messages = True, int(found[1])
+        else:
+            self.messages = max(0, self.messages - 1)
 
     def _more(self) -> None:
         self.sock.settimeout(self._time())
@@ -216,6 +222,8 @@ class Session:
         self._client: _Client | None = None
         self.folders: Mapping[Role, str] = {}
         """The names of the folders that are read."""
+        self.idles = False
+        """Whether the server was asked to tell when mail comes, and commands must wait for `done`."""
 
     @property
     def is_open(self) -> bool:
@@ -226,6 +234,11 @@ class Session:
     def offers_idle(self) -> bool:
         """Whether the server tells by itself when mail comes (RFC 2177)."""
         return self._client is not None and bool(self._client.has_capability("IDLE"))
+
+    @property
+    def messages(self) -> int:
+        """How many messages the folder has that was opened last, as far as the server has told."""
+        return self._client.wire.messages if self._client is not None else 0
 
     def open(self) -> None:
         """Connects, secures, signs in, and finds the folders."""
@@ -352,7 +365,8 @@ class Session:
             if client.wire.news:
                 client.idle_done()
                 return False
-            return True
+        self.idles = True
+        return True
 
     def fileno(self) -> int:
         """The socket's number, to be watched while it waits. -1: it is closed."""
@@ -371,6 +385,7 @@ class Session:
 
     def done(self) -> None:
         """Ends the waiting, so that commands may follow."""
+        self.idles = False
         with self._command("DONE") as client:
             client.idle_done()
 
@@ -384,7 +399,7 @@ class Session:
 
     def drop(self) -> None:
         """Closes without a word, as after an error or while it waits."""
-        client, self._client = self._client, None
+        client, self._client, self.idles = self._client, None, False
         if client is not None:
             client.wire.shutdown()
 

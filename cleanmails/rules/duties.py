@@ -13,6 +13,7 @@ LATE: Final[Mapping[str, tuple[int, str]]] = {
     "tick": (150, "No scheduler has ticked for {age}; is the scheduler process running? Until it does, mails go out slowly or not at all."),
     "plan": (60, "Nothing has been planned for {age}; are the plan workers running, and is Redis within reach? No mail goes out until one plans."),
     "sweep": (60, "Nothing has been swept up for {age}; is any worker process running? What dead workers held waits until then."),
+    "inbox": (120, "No mailbox has been looked at for {age}; is an inbox worker running? Replies and bounces stop nobody until one runs."),
     "upkeep": (9_000, "The hourly upkeep has not been done for {age}; is an upkeep worker running?"),
 }  # fmt: skip
 """By duty: the seconds after which it is late, and what to look for then."""

@@ -9,7 +9,7 @@ from tests.api.test_explain import campaign, house  # noqa: F401 - fixtures
 @pytest.fixture
 def all_done(database):
     with database.transaction() as db:
-        for duty in ("tick", "plan", "sweep", "upkeep"):
+        for duty in ("tick", "plan", "sweep", "inbox", "upkeep"):
             workers.did(db, duty)
         workers.register(db, "send", "host", 1)
 
@@ -17,7 +17,7 @@ def all_done(database):
 def test_the_age_of_every_duty_and_the_living_workers_are_shown(viewer, all_done):
     status = viewer.get("/v1/status").json()
     assert status["ok"]
-    assert {duty["name"] for duty in status["duties"]} == {"tick", "plan", "sweep", "upkeep"}
+    assert {duty["name"] for duty in status["duties"]} == {"tick", "plan", "sweep", "inbox", "upkeep"}
     assert all(0 <= duty["age_seconds"] < 60 for duty in status["duties"])
     assert status["workers"] == {"send": 1}
 

@@ -202,7 +202,7 @@ def test_every_element_id_is_there_once_and_every_inner_link_leads_somewhere(bro
 
 def test_the_home_page_says_when_nobody_ticks(browser, database):
     with database.transaction() as db:
-        for duty in ("tick", "plan", "sweep", "upkeep"):
+        for duty in ("tick", "plan", "sweep", "inbox", "upkeep"):
             workers.did(db, duty)
     assert "No scheduler has ticked" not in text(browser.get("/"))
     with database.transaction() as db:
