@@ -29,6 +29,7 @@ COMMANDS: Final = {
         "cleanmails.actors.hits:reclassify",
         "judge all opens and clicks again by the rules of this version",
     ),
+    "classify": ("cleanmails.actors.classify:main", "say what raw messages mean: bounces, absences, opt-outs, replies"),
     "recount": ("cleanmails.actors.figures:recount", "count all statistics anew from the events"),
     "rotate-keys": (
         "cleanmails.actors.rotate:main",

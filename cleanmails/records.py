@@ -1,6 +1,6 @@
 """The nouns, and the values that cross rooms. Frozen, without behaviour beyond what a value says of itself."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 import msgspec
@@ -59,6 +59,7 @@ class WalkOutcome(StrEnum):
 
     FINISHED = "finished"
     REPLIED = "replied"
+    COLLEAGUE_REPLIED = "colleague_replied"
     BOUNCED = "bounced"
     UNSUBSCRIBED = "unsubscribed"
     SUPPRESSED = "suppressed"
@@ -435,3 +436,89 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, str] = {}
     raw: str = ""
     fault: str | None = None
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A part of a received mail that is listed and never opened: its name as given, its type, its size in bytes as it was sent (encoded)."""
+
+    name: str
+    type: str
+    size: int
+
+
+class Returned(msgspec.Struct, frozen=True, kw_only=True):
+    """What a delivery report says of one recipient (RFC 3464, 2.3): `action` in lower case, `status` "5.1.1", `diagnostic` the server's words."""
+
+    recipient: str
+    action: str
+    status: str | None
+    diagnostic: str
+
+
+class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+    """A received mail, read out of its bytes (`mail/inbound.py`); every text is plain Unicode without NUL, every size is bounded.
+
+    `headers` are those of the mail itself by lower-case name, decoded. Message-IDs have their angle brackets. `text` is all that the mail says, `reply` what of
+    it is new: without quotes. `report` names the kind of a multipart/report (RFC 6522), `returned` its recipients (RFC 3464), `feedback` its fields (RFC 5965),
+    `original` the headers of the mail that comes back with it. `digest` is the same for copies of one mail in several folders. `cut`: more came than was read.
+    """
+
+    digest: bytes
+    headers: dict[str, tuple[str, ...]] = {}
+    message_id: str | None = None
+    in_reply_to: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    from_address: str = ""
+    from_name: str = ""
+    to: tuple[str, ...] = ()
+    subject: str = ""
+    date: datetime | None = None
+    text: str = ""
+    reply: str = ""
+    html: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    report: str | None = None
+    returned: tuple[Returned, ...] = ()
+    feedback: dict[str, str] = {}
+    original: dict[str, str] = {}
+    cut: bool = False
+
+    def header(self, name: str) -> str:
+        """The first value of a header, by its lower-case name; empty if there is none."""
+        return next(iter(self.headers.get(name, ())), "")
+
+
+class InboundKind(StrEnum):
+    """What a received mail is (`rules/inbox`)."""
+
+    BOUNCE = "bounce"
+    AUTO_REPLY = "auto_reply"
+    FEEDBACK = "feedback"
+    OPT_OUT = "opt_out"
+    REPLY = "reply"
+    UNRELATED = "unrelated"
+
+
+class Meaning(msgspec.Struct, frozen=True, kw_only=True):
+    """What a received mail means, as far as it says so itself.
+
+    `message_ids` are those it speaks of: of the mail that it answers, or that came back. Of a bounce: `failure`, `row` and `remedy` of the failure table, `code`,
+    `status` and `said` as the report has them, and `final` unless the other side still tries. Of an absence: `resumes_on`, if it says when. `complaint`: a report says
+    that the recipient calls the mail unwanted. `personal`: nothing says that a program wrote it. `reasons` say what it was recognised by.
+    """
+
+    kind: InboundKind
+    failure: FailureClass | None = None
+    row: str | None = None
+    remedy: str | None = None
+    code: int | None = None
+    status: str | None = None
+    said: str = ""
+    final: bool = True
+    absent: bool = False
+    resumes_on: date | None = None
+    complaint: bool = False
+    personal: bool = False
+    recipients: tuple[str, ...] = ()
+    message_ids: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()

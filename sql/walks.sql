@@ -120,3 +120,19 @@ WITH early AS MATERIALIZED (
 )
 UPDATE campaign_leads cl SET due_at = greatest(now(), %(launch_at)s::timestamptz)
 FROM early WHERE cl.campaign_id = early.campaign_id AND cl.lead_id = early.lead_id;
+
+-- name: end_in_campaign
+-- Open walks of these leads through one campaign, as `end_walks` does.
+WITH open AS MATERIALIZED (
+    SELECT campaign_id, lead_id FROM campaign_leads
+    WHERE campaign_id = %(campaign_id)s::bigint AND lead_id = ANY (%(lead_ids)s::bigint[]) AND state <> 'ended'
+    ORDER BY campaign_id, lead_id
+    FOR UPDATE
+)
+UPDATE campaign_leads cl SET state = 'ended', outcome = %(outcome)s::text, ended_at = clock_timestamp(), due_at = NULL, hold_reason = NULL
+FROM open WHERE cl.campaign_id = open.campaign_id AND cl.lead_id = open.lead_id
+RETURNING cl.campaign_id, cl.lead_id;
+
+-- name: tell_late_reply
+-- Who answers after the last mail has replied all the same.
+UPDATE campaign_leads SET outcome = 'replied' WHERE campaign_id = %(campaign_id)s::bigint AND lead_id = %(lead_id)s::bigint AND outcome = 'finished';

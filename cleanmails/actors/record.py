@@ -8,7 +8,7 @@ import msgspec
 
 from cleanmails import log
 from cleanmails.actors.journal import Ended
-from cleanmails.actors.work import Work
+from cleanmails.actors.work import Kit, Work
 from cleanmails.errors import BusyError
 from cleanmails.ledger import campaign_runs, deliveries, events, planning, suppressions, workers
 from cleanmails.ledger.db import Connection, Row
@@ -79,7 +79,7 @@ def _write(work: Work, db: Connection, settled: Sequence[Settled], now: datetime
     if refused:
         deliveries.give_back_day(db, refused)
     for sender_id in sorted({s.row["sender_id"] for s in settled}):
-        _write_sender(db, sender_id, [s for s in settled if s.row["sender_id"] == sender_id], now)
+        write_sender(db, sender_id, [s.verdict for s in settled if s.row["sender_id"] == sender_id], now)
     events.append(db, (event for s in settled if (event := _event(s))))
     _suppress(db, [s for s in settled if isinstance(s.verdict, Bounced)])
     return _count(work, db, settled)
@@ -165,7 +165,7 @@ def _counts_today(s: Settled) -> bool:
     return isinstance(s.verdict, Accepted | Unknown)
 
 
-def _write_sender(db: Connection, sender_id: int, settled: Sequence[Settled], now: datetime) -> None:
+def write_sender(db: Connection, sender_id: int, verdicts: Sequence[Verdict], now: datetime) -> None:
     """The sender's health after these verdicts, in their order; written only if it changed."""
     row = deliveries.lock_sender(db, sender_id)
     if row is None:
@@ -173,20 +173,20 @@ def _write_sender(db: Connection, sender_id: int, settled: Sequence[Settled], no
     level = health.recovered(row["health"], row["last_error_at"], now)
     errors, cooldown, restrict, why = row["errors_in_row"], None, False, None
     levels = []
-    for s in settled:
-        change = health.after(s.verdict, level, errors, now)
+    for verdict in verdicts:
+        change = health.after(verdict, level, errors, now)
         level, errors = change.health, change.errors_in_row
         levels.append(level)
         cooldown = max(filter(None, (change.cooldown_until, cooldown)), default=None)
         restrict = restrict or change.status is not None
-        why = why if isinstance(s.verdict, Accepted) else s.verdict.reason
+        why = why if isinstance(verdict, Accepted) else verdict.reason
     if (level, errors, why) == (row["health"], row["errors_in_row"], None):
         return
     state = deliveries.SenderState(
         id=sender_id,
         health=level,
         lowest=min(levels),
-        errors=sum(not isinstance(s.verdict, Accepted) for s in settled),
+        errors=sum(not isinstance(verdict, Accepted) for verdict in verdicts),
         errors_in_row=errors,
         cooldown_until=cooldown,
         restrict=restrict,
@@ -235,7 +235,7 @@ def _count(work: Work, db: Connection, settled: Sequence[Settled]) -> list[int]:
     ]
 
 
-def protect(work: Work, campaign_id: int) -> None:
+def protect(work: Kit, campaign_id: int) -> None:
     """Pauses a campaign whose hard bounces are too many, with the figures. In a transaction of its own: a pause holds off marks, and waits for those that are on."""
     settings = work.settings
     with work.database.transaction() as db:

@@ -35,6 +35,17 @@ def end(db: Connection, lead_ids: Sequence[int], outcome: WalkOutcome, workspace
     return _cancel(db, db.execute(sql("walks.end_walks"), values).fetchall(), outcome)
 
 
+def end_in_campaign(db: Connection, campaign_id: int, lead_ids: Sequence[int], outcome: WalkOutcome) -> int:
+    """The same in one campaign alone; the walks of all these leads must be held (`hold`)."""
+    values = {"campaign_id": campaign_id, "lead_ids": list(lead_ids), "outcome": outcome}
+    return _cancel(db, db.execute(sql("walks.end_in_campaign"), values).fetchall(), outcome)
+
+
+def tell_late_reply(db: Connection, campaign_id: int, lead_id: int) -> None:
+    """A walk that was finished when its lead answered ended by a reply after all."""
+    db.execute(sql("walks.tell_late_reply"), {"campaign_id": campaign_id, "lead_id": lead_id})
+
+
 def end_strays(db: Connection, campaign_ids: Sequence[int], lead_ids: Sequence[int] | None = None) -> int:
     """Ends walks (as `removed`) of leads that are on none of their campaign's lists any more; returns how many.
 

@@ -56,6 +56,16 @@ class BounceData(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None
 
 
+class AbsenceData(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is away, until which day if it was said; a program's answer to a message is none (`absent` false)."""
+
+    step: int | None = None
+    email: str | None = None
+    subject: str | None = None
+    absent: bool = False
+    resumes_on: str | None = None
+
+
 class LeaveData(msgspec.Struct, frozen=True, kw_only=True):
     """Why and how a lead left."""
 
@@ -109,10 +119,13 @@ TYPES: Final[Mapping[str, Kind]] = {
     "campaign.paused": Kind("A campaign was paused, by a person or by its bounces.", CampaignData),
     "campaign.resumed": Kind("A campaign goes on.", CampaignData),
     "campaign.started": Kind("A campaign was started.", CampaignData),
+    "email.auto_replied": Kind("A program answered for a recipient, who may be away.", AbsenceData),
     "email.bounced": Kind("A mail came back for good.", BounceData),
     "email.clicked": Kind("A link of a mail was followed.", HitData, frequent=True),
+    "email.complained": Kind("A recipient told his provider that a mail is unwanted.", EmailData),
     "email.opened": Kind("A mail was opened.", HitData, frequent=True),
     "email.replied": Kind("A person answered a mail.", ReplyData),
+    "email.returned": Kind("A mail came back, and the address is not to blame.", BounceData),
     "email.sent": Kind("A mail was accepted by the recipient's server.", EmailData),
     "lead.created": Kind("A lead was made.", LeadData),
     "lead.labelled": Kind("A conversation was given a label, such as `meeting_booked`.", LeadData),
@@ -134,7 +147,18 @@ def version(type_: str) -> int:
 
 def schemas(base: Mapping[str, Any]) -> dict[str, Any]:
     """The schemas of all types for the OpenAPI document: `base` is that of any event. `Event` becomes one of them, told apart by `type`."""
-    structs = [AnyData, BounceData, CampaignData, EmailData, HitData, LeadData, LeaveData, ReplyData, WebhookData]
+    structs = [
+        AbsenceData,
+        AnyData,
+        BounceData,
+        CampaignData,
+        EmailData,
+        HitData,
+        LeadData,
+        LeaveData,
+        ReplyData,
+        WebhookData,
+    ]
     _, shapes = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     named: dict[str, Any] = {}
     for name, kind in TYPES.items():

@@ -112,6 +112,11 @@ def classify(code: int | None, enhanced: str | None, text: str, stage: Stage = S
     return next(matcher.row for matcher in _MATCHERS if matcher.fits(reply, stage))
 
 
+def row(id: str) -> Row:
+    """The row of this id."""
+    return next(each for each in ROWS if each.id == id)
+
+
 def _read(code: int | None, enhanced: str | None, text: str) -> _Reply:
     found = _ENHANCED.search(enhanced or text)
     severity = code // 100 if code is not None else int(found[1]) if found else None

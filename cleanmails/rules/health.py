@@ -59,6 +59,11 @@ def after(verdict: Verdict, health: int, errors_in_row: int, now: datetime) -> S
     )
 
 
+def complained(health: int) -> int:
+    """The health of a sender after a recipient called its mail unwanted: no less bad than a bad address."""
+    return max(0, health + BAD_RECIPIENT)
+
+
 def rests_until(health: int, last_error_at: datetime | None) -> datetime | None:
     """When the rest of a sender with bad health is over; None if it does not rest, or if it is not known since when."""
     if health > FLOOR or last_error_at is None:

@@ -109,6 +109,22 @@ def judge(answer: Answer, attempt: int, now: datetime) -> Verdict:
     return HoldSender(failure=row.failure, at=at, counts=counts, reason=row.reason, row=row.id, until=until)
 
 
+def returned(row: Row, now: datetime) -> Verdict | None:
+    """What follows for the sender from a mail that was accepted and came back later with an answer of this row; None: nothing.
+
+    Nobody tries it again: what was accepted once is never sent again. What is said of a login or of an account is said of somebody else's.
+    """
+    match row.remedy:
+        case Remedy.STOP:
+            return _final(row)
+        case Remedy.HOLD:
+            return HoldSender(failure=row.failure, at=now + REST, counts=True, reason=row.reason, row=row.id)
+        case Remedy.RETRY:
+            return Failed(failure=row.failure, exhausted=True, reason=row.reason, row=row.id)
+        case _:
+            return None
+
+
 def _is_no_reply_to_the_dot(answer: Answer) -> bool:
     """A 1yz or 3yz after the final dot belongs to an earlier command: the real answer is still to come, and nobody reads it."""
     return answer.stage is Stage.DOT and answer.code is not None and answer.code < 400
