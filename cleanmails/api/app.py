@@ -46,6 +46,7 @@ from cleanmails.api.status import Statuses
 from cleanmails.api.subjects import Subjects
 from cleanmails.api.suppression_files import SuppressionFiles
 from cleanmails.api.suppressions import Suppressions
+from cleanmails.api.timeline import Timelines
 from cleanmails.api.unknowns import Unknowns
 from cleanmails.api.unsubscribe import Unsubscribe
 from cleanmails.api.webhooks import Webhooks
@@ -75,6 +76,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Uploads,
     Imports,
     Leads,
+    Timelines,
     Suppressions,
     Campaigns,
     Attempts,

@@ -75,7 +75,5 @@ class Timelines(Controller):
         """List everything that happened to a lead, the newest first."""
         with database.transaction() as db:
             leads.read(db, principal.workspace_id, lead_id)
-            rows = timeline.events(
-                db, principal.workspace_id, lead_id, before=window.after, limit=window.fetch
-            )
+            rows = timeline.events(db, principal.workspace_id, lead_id, before=window.after, limit=window.fetch)
         return page(rows, window, lambda row: msgspec.convert(row, LeadEvent))

@@ -82,7 +82,7 @@ class Desk:
         if not handler.opt.get("public") and not self.principal.may(need):
             raise ForbiddenError(f"The role {self.principal.role} may not {PERMISSIONS[need][0]}.")
         names, body = _wants(handler.fn)
-        if "data" in given and body is not None and not isinstance(given["data"], body):
+        if "data" in given and body is not None and not (isinstance(body, type) and isinstance(given["data"], body)):
             given["data"] = read_value(body, given["data"])
         values = {name: given[name] if name in given else self._known(name) for name in names if self._has(name, given)}
         return handler.fn(None, **values)
@@ -188,8 +188,8 @@ class Page(Controller):
 
 
 @functools.cache
-def _wants(function: Callable[..., Any]) -> tuple[tuple[str, ...], type | None]:
-    """The names that a handler asks for, but itself, and the struct of its body."""
+def _wants(function: Callable[..., Any]) -> tuple[tuple[str, ...], Any]:
+    """The names that a handler asks for, but itself, and the struct of its body, or a union of such."""
     names = tuple(inspect.signature(function).parameters)[1:]
     hint = typing.get_type_hints(function, include_extras=True).get("data")
     return names, typing.get_args(hint)[0] if hint is not None else None

@@ -102,7 +102,9 @@ class LeadPages(Page):
             desk.ask(Leads.change, lead_id=lead_id, data=_with_fields(form))
         except InvalidError as error:
             return self._lead(desk, lead_id, Sheet.typed(form, error), status=400)
-        return desk.go(f"/leads/{lead_id}", said="Saved. Mails that are not written yet use it.", kept=f"lead-{lead_id}")
+        return desk.go(
+            f"/leads/{lead_id}", said="Saved. Mails that are not written yet use it.", kept=f"lead-{lead_id}"
+        )
 
     @post("/leads/{lead_id:int}/suppress", sync_to_thread=True)
     def suppress(self, lead_id: FromPath[int], desk: Given[Desk], form: Given[Form]) -> Redirect:
@@ -187,7 +189,11 @@ def named_lists(desk: Desk) -> Sequence[Any]:
 
 def _with_fields(form: Form) -> dict[str, Any]:
     """The JSON of a lead: its own fields, and the others by their names; one whose name is new comes in two inputs."""
-    data: dict[str, Any] = {name: form.text(name) for name in ("email", "first_name", "last_name", "company") if form.all(name) or name in form.flat()}
+    data: dict[str, Any] = {
+        name: form.text(name)
+        for name in ("email", "first_name", "last_name", "company")
+        if form.all(name) or name in form.flat()
+    }
     fields = {name.removeprefix("fields."): value for name, value in form.pairs if name.startswith("fields.")}
     if form.text("_field_name"):
         fields[form.text("_field_name")] = form.text("_field_value")

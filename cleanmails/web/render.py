@@ -21,6 +21,7 @@ from cleanmails.api import problems
 from cleanmails.rules import zones
 from cleanmails.web import charts
 from cleanmails.web.form import slug
+from cleanmails.web.telling import told
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -112,6 +113,11 @@ def marked(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped first
 
 
+def breakable(address: str) -> Markup:
+    """An address that may be broken after its @."""
+    return escape(address).replace("@", Markup("@<wbr>"))
+
+
 def plural(count: float, one: str, many: str = "") -> str:
     """`1 lead`, `2 leads`, `1,000 leads`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
@@ -130,6 +136,7 @@ _environment.globals |= {
     "look": PLAIN,
     "bars": charts.bars,
     "lines": charts.lines,
+    "told": told,
     "development": False,
 }
 _environment.filters |= {
@@ -142,6 +149,7 @@ _environment.filters |= {
     "words": words,
     "marked": marked,
     "plural": plural,
+    "breakable": breakable,
     "slug": slug,
     "quoted": lambda text: quote(str(text), safe=""),
     "json": lambda value: json.dumps(value, ensure_ascii=False, default=str),

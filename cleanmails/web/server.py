@@ -21,16 +21,30 @@ from cleanmails.settings import Settings
 from cleanmails.web.campaigns import CampaignPages
 from cleanmails.web.doors import Doors
 from cleanmails.web.home import Home
+from cleanmails.web.leads import LeadPages
+from cleanmails.web.lists import ListPages
 from cleanmails.web.pages import Pages
 from cleanmails.web.render import STATIC, refuse, version
 from cleanmails.web.shell import Shell
+from cleanmails.web.suppressions import SuppressionPages
+from cleanmails.web.unknowns import UnknownPages
 
 CONNECTIONS: Final = 16
 """To the ledger. More threads than this wait their turn for a connection: the ledger has two cores too."""
 
 DRAIN_SECONDS: Final = 20
 
-PAGES: Final[tuple[ControllerRouterHandler, ...]] = (Pages, Doors, Shell, Home, CampaignPages)
+PAGES: Final[tuple[ControllerRouterHandler, ...]] = (
+    Pages,
+    Doors,
+    Shell,
+    Home,
+    CampaignPages,
+    LeadPages,
+    ListPages,
+    SuppressionPages,
+    UnknownPages,
+)
 """Every controller of the dashboard."""
 _log = log.get(__name__)
 

@@ -34,7 +34,9 @@ def searched(
         found: Page[Any] = desk.ask(handler, **given)
         return found
     wanted = sought.casefold()
-    matching = (each for each in every(desk, handler, **given) if any(wanted in text.casefold() for text in texts(each)))
+    matching = (
+        each for each in every(desk, handler, **given) if any(wanted in text.casefold() for text in texts(each))
+    )
     return Page(list(islice(matching, FOUND)), None)
 
 
@@ -42,7 +44,7 @@ def csv(name: str, columns: Mapping[str, Callable[[Any], object]], entries: Iter
     """A list as CSV that is safe to open in a spreadsheet, written as it is read."""
 
     def lines() -> Iterator[str]:
-        yield csvtext.written([columns])
+        yield csvtext.written([list(columns)])
         for each in entries:
             values = (column(each) for column in columns.values())
             yield csvtext.written([["" if value is None else value for value in values]])

@@ -5,6 +5,7 @@ const modules = [
   ["form[data-part]", "./part.js"],
   ["[data-live]", "./live.js"],
   ["[data-later]", "./later.js"],
+  ["form[data-select]", "./select.js"],
 ];
 
 /** Puts what a page brings to work, within `root`: the whole page, or a part of it that came anew. */

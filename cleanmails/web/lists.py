@@ -1,0 +1,149 @@
+"""Lists with their leads, and the files that were uploaded onto them."""
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect, Stream
+
+from cleanmails.api.given import Given
+from cleanmails.api.imports import UPLOAD_LIMIT, Imports, Uploads
+from cleanmails.api.lists import Lists
+from cleanmails.errors import CleanmailsError, InvalidError
+from cleanmails.web.desk import Desk, Page
+from cleanmails.web.form import Form, Sheet
+from cleanmails.web.leads import COLUMNS, filters
+from cleanmails.web.tables import csv, csv_address, every, searched
+
+
+class ListPages(Page):
+    """`/lists` and `/uploads`."""
+
+    @get("/lists", sync_to_thread=True)
+    def all(self, desk: Given[Desk]) -> Response[str]:
+        """Every list."""
+        return self._lists(desk, Sheet({}))
+
+    @get("/lists.csv", sync_to_thread=True)
+    def download(self, desk: Given[Desk]) -> Stream:
+        """The same as CSV."""
+        columns = {
+            "id": lambda each: each.id,
+            "name": lambda each: each.name,
+            "leads": lambda each: each.leads,
+            "created_at": lambda each: each.created_at.isoformat(),
+        }
+        return csv("lists", columns, every(desk, Lists.list_all, archived=desk.param("archived") == "yes"))
+
+    @post("/lists", sync_to_thread=True)
+    def create(self, desk: Given[Desk], form: Given[Form]) -> Response[Any]:
+        """Make a list."""
+        try:
+            made = desk.ask(Lists.create, data={"name": form.text("name")})
+        except InvalidError as error:
+            return self._lists(desk, Sheet.typed(form, error), status=400)
+        except CleanmailsError as error:
+            return desk.refused("/lists", error)
+        return desk.go(f"/lists/{made.id}", said="The list was made. Upload a file onto it.")
+
+    @get("/lists/{list_id:int}", sync_to_thread=True)
+    def one(self, list_id: FromPath[int], desk: Given[Desk]) -> Response[str]:
+        """One list and who is on it."""
+        return self._list(desk, list_id, Sheet({}))
+
+    @get("/lists/{list_id:int}/leads.csv", sync_to_thread=True)
+    def download_leads(self, list_id: FromPath[int], desk: Given[Desk]) -> Stream:
+        """Who is on it, as CSV."""
+        desk.ask(Lists.read, list_id=list_id)
+        return csv(f"list-{list_id}", COLUMNS, every(desk, Lists.list_leads, list_id=list_id, **filters(desk)))
+
+    @post("/lists/{list_id:int}", sync_to_thread=True)
+    def rename(self, list_id: FromPath[int], desk: Given[Desk], form: Given[Form]) -> Response[Any]:
+        """Give it another name."""
+        try:
+            desk.ask(Lists.rename, list_id=list_id, data={"name": form.text("name")})
+        except InvalidError as error:
+            return self._list(desk, list_id, Sheet.typed(form, error), status=400)
+        except CleanmailsError as error:
+            return desk.refused(f"/lists/{list_id}", error)
+        return desk.go(f"/lists/{list_id}", said="The list was renamed.")
+
+    @post("/lists/{list_id:int}/archive", sync_to_thread=True)
+    def archive(self, list_id: FromPath[int], desk: Given[Desk]) -> Redirect:
+        """Put it away."""
+        try:
+            desk.ask(Lists.archive, list_id=list_id)
+        except CleanmailsError as error:
+            return desk.refused(f"/lists/{list_id}", error)
+        return desk.go("/lists", said="The list was put away.")
+
+    @post("/lists/{list_id:int}/leads", sync_to_thread=True)
+    def join(self, list_id: FromPath[int], desk: Given[Desk], form: Given[Form]) -> Redirect:
+        """Add one lead."""
+        try:
+            joined = desk.ask(Lists.join, list_id=list_id, data=form.flat())
+        except CleanmailsError as error:
+            return desk.refused(f"/lists/{list_id}", error)
+        [lead] = joined.leads
+        kind = "good" if lead.verdict in {"created", "updated"} else "warn"
+        return desk.go(f"/lists/{list_id}", said=lead.reason or "The lead is on the list.", kind=kind)
+
+    @post("/lists/{list_id:int}/upload", request_max_body_size=UPLOAD_LIMIT)
+    async def upload(self, list_id: FromPath[int], desk: Given[Desk]) -> Redirect:
+        """Take a file, and show what became of its rows."""
+        try:
+            made = await desk.ask(Uploads.upload, list_id=list_id, filename="")
+        except CleanmailsError as error:
+            return desk.refused(f"/lists/{list_id}", error)
+        return desk.go(f"/uploads/{made.id}")
+
+    @get("/uploads", sync_to_thread=True)
+    def uploads(self, desk: Given[Desk]) -> Response[str]:
+        """Every file that was uploaded."""
+        return desk.page(
+            "uploads.html",
+            here="lists",
+            trail=[("Lists", "/lists")],
+            calls=[Imports.list_all],
+            uploads=desk.ask(Imports.list_all),
+            names={each.id: each.name for each in every(desk, Lists.list_all, archived=True)},
+        )
+
+    @get("/uploads/{import_id:int}", sync_to_thread=True)
+    def one_upload(self, import_id: FromPath[int], desk: Given[Desk]) -> Response[str]:
+        """What became of the rows of a file."""
+        return desk.page(
+            "upload.html",
+            here="lists",
+            trail=[("Lists", "/lists"), ("Uploads", "/uploads")],
+            calls=[Imports.read, Imports.rejects],
+            upload=desk.ask(Imports.read, import_id=import_id),
+            rejects=desk.ask(Imports.rejects, import_id=import_id),
+        )
+
+    def _lists(self, desk: Desk, sheet: Sheet, *, status: int = 200) -> Response[str]:
+        archived = desk.param("archived") == "yes"
+        return desk.page(
+            "lists.html",
+            here="lists",
+            calls=[Lists.list_all, Lists.create],
+            status=status,
+            lists=searched(desk, Lists.list_all, lambda each: [each.name], desk.param("q"), archived=archived),
+            csv=csv_address(desk, "/lists.csv"),
+            sheet=sheet,
+        )
+
+    def _list(self, desk: Desk, list_id: int, sheet: Sheet, *, status: int = 200) -> Response[str]:
+        return desk.page(
+            "list.html",
+            here="lists",
+            trail=[("Lists", "/lists")],
+            calls=[Lists.read, Lists.list_leads, Lists.join, Uploads.upload],
+            status=status,
+            list=desk.ask(Lists.read, list_id=list_id),
+            leads=desk.ask(Lists.list_leads, list_id=list_id, **filters(desk)),
+            uploads=desk.ask(Imports.list_all, list_id=list_id),
+            csv=csv_address(desk, f"/lists/{list_id}/leads.csv"),
+            back=desk.here(),
+            sheet=sheet,
+        )

@@ -1,0 +1,96 @@
+"""What holds of every page: full, empty, and with the worst that strangers can write in every field."""
+
+import re
+
+import msgspec
+
+from cleanmails.demo import lived
+from cleanmails.demo.past import Mailbox
+from tests.web.everywhere import DOWNLOADS, FIXED, addresses
+
+EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}'
+RIGHT_TO_LEFT = "\N{RIGHT-TO-LEFT OVERRIDE}\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627"
+FEW = tuple(msgspec.structs.replace(plot, leads=min(plot.leads, 40), nameless=1, a_day=1) for plot in lived.PLOTS[-5:])
+
+
+def live(house, database):
+    boxes = [Mailbox(house.sender(f"{name}@north.example"), f"{name}@north.example") for name in ("emma", "henry")]
+    lived.remember(database, boxes, house.workspace, FEW)
+    house.run("INSERT INTO imports (workspace_id, list_id, filename, rows, created, updated, duplicate, suppressed, invalid)"
+              " SELECT workspace_id, min(id), 'Autumn.csv', 9, 5, 1, 1, 1, 1 FROM lists GROUP BY workspace_id")  # fmt: skip
+
+
+def check(answer):
+    """A page that is whole, and in which nothing can run."""
+    assert answer.status_code == 200, answer.url
+    assert not re.findall(
+        r"<script(?! type=\"module\" src=\"/assets/)|<style|\sstyle=|\son[a-z]+=\"|javascript:", answer.text
+    )
+    ids = re.findall(r'\sid="([^"]+)"', answer.text)
+    assert len(ids) == len(set(ids)), (answer.url, [each for each in ids if ids.count(each) > 1])
+    assert answer.text.count("<h1") == 1, answer.url
+
+
+def test_every_page_is_whole_in_a_workspace_that_is_lived_in(browser, house, database):
+    live(house, database)
+    for address in addresses(house):
+        check(browser.get(address))
+    for address in DOWNLOADS:
+        answer = browser.get(address)
+        assert answer.headers["content-type"].startswith("text/csv")
+        assert len(answer.text.splitlines()) > 1
+
+
+def test_every_page_is_whole_in_an_empty_workspace(browser, house):
+    for address in FIXED:
+        check(browser.get(address))
+    for address in DOWNLOADS:
+        assert len(browser.get(address).text.splitlines()) == 1
+
+
+def test_nothing_that_strangers_wrote_runs_anywhere_or_breaks_a_page(browser, house, database):
+    live(house, database)
+    for word in (EVIL, EVIL + "W" * 10_000, RIGHT_TO_LEFT * 60):
+        house.run(
+            "UPDATE leads SET first_name = %s, last_name = %s, company = %s, fields = jsonb_build_object('city', %s::text)",
+            word,
+            word,
+            word,
+            word,
+        )
+        house.run("UPDATE lists SET name = id || %s", word)
+        house.run("UPDATE campaigns SET name = %s", word)
+        house.run(
+            "UPDATE deliveries SET subject = %s, reply_text = %s, reason = CASE WHEN reason IS NOT NULL THEN %s END",
+            word,
+            word,
+            word,
+        )
+        house.run(
+            "UPDATE events SET data = data || jsonb_build_object('subject', %s::text, 'text', %s::text, 'url', %s::text)",
+            word,
+            word,
+            word,
+        )
+        house.run("UPDATE suppressions SET source = %s, note = %s", word, word)
+        house.run("UPDATE imports SET filename = %s", word)
+        house.run("UPDATE workspaces SET name = %s", word)
+        for address in addresses(house):
+            answer = browser.get(address)
+            check(answer)
+            assert "<script>alert" not in answer.text
+            assert "<img src=x" not in answer.text
+            assert ">49<" not in answer.text
+
+
+def test_other_workspaces_things_are_not_there(browser, house, database):
+    live(house, database)
+    house.run("INSERT INTO imports (workspace_id, list_id, filename, rows, created, updated, duplicate, suppressed, invalid)"
+              " SELECT workspace_id, min(id), 'x', 0, 0, 0, 0, 0, 0 FROM lists GROUP BY workspace_id")  # fmt: skip
+    pages = [address for address in addresses(house) if address not in FIXED]
+    elsewhere = house.one("INSERT INTO workspaces (name) VALUES ('Elsewhere') RETURNING id")
+    house.run("UPDATE sessions SET workspace_id = %s", elsewhere)
+    house.run("INSERT INTO memberships (workspace_id, user_id, role) SELECT %s, id, 'owner' FROM users", elsewhere)
+    assert pages
+    for address in pages:
+        assert browser.get(address).status_code == 404, address
