@@ -1,7 +1,7 @@
 """Forecasts in a process of their own: a great one is many seconds of computing, during which pages and tracking must go on.
 
 Run as a module it reads a `Question` as JSON, answers with the forecast, and ends: below everything else in priority, and by itself after
-`LONGEST_SECONDS`, whatever became of who asked.
+the seconds it is given, whatever became of who asked.
 """
 
 import gc
@@ -50,11 +50,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def foretell(question: Question) -> Forecast:
-    """The forecast; in a process of its own if there are many leads. BusyError when it takes longer than `LONGEST_SECONDS`."""
+def foretell(question: Question, longest: float = LONGEST_SECONDS) -> Forecast:
+    """The forecast; in a process of its own if there are many leads. BusyError when it takes longer than `longest` seconds."""
     if sum(cohort.count for cohort in question.cohorts) <= AT_HAND:
         return question.answer()
-    line = [sys.executable, "-m", __name__]
+    line = [sys.executable, "-m", __name__, str(longest)]
     done = subprocess.run(line, input=msgspec.json.encode(question), stdout=subprocess.PIPE, check=False)
     if done.returncode == -signal.SIGALRM:
         raise BusyError("This forecast takes too long: ask for fewer days.", retry_after=LONGEST_SECONDS)
@@ -64,7 +64,7 @@ def foretell(question: Question) -> Forecast:
 
 def main() -> None:
     """The other process."""
-    signal.alarm(LONGEST_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
     os.nice(10)
     gc.disable()  # nearly all that a forecast makes is free of circles, and the process ends soon
     question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)

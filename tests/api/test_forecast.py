@@ -6,6 +6,7 @@ from resource import RUSAGE_CHILDREN, getrusage
 import pytest
 
 from cleanmails.api import apart
+from cleanmails.errors import BusyError
 from cleanmails.rules.forecast import Cohort
 from cleanmails.rules.virtual import Assumed
 from tests.ledger.conftest import Rows
@@ -125,10 +126,9 @@ def test_what_cannot_be_supposed_is_refused_with_its_field(api, draft, stranger,
     assert stranger.post(f"{draft}/forecast", json={}).status_code == 404
 
 
-def test_a_forecast_of_many_leads_is_made_in_a_process_of_its_own_and_is_the_same():
-    """Through JSON and back: every field of the question and of the answer survives."""
+def many():
     ours = campaign(schedule=WORKDAYS, steps=(step(0), step(1, wait_days=1)), sender_ids=frozenset({1, 2}))
-    question = apart.Question(
+    return apart.Question(
         campaign_id=1,
         campaigns=[ours],
         senders=[sender(1), sender(2, free_at=NOW)],
@@ -138,11 +138,21 @@ def test_a_forecast_of_many_leads_is_made_in_a_process_of_its_own_and_is_the_sam
         horizon_days=4,
         assumed=Assumed(reply_rate=0.1, seed=3),
     )
+
+
+def test_a_forecast_of_many_leads_is_made_in_a_process_of_its_own_and_is_the_same():
+    """Through JSON and back: every field of the question and of the answer survives."""
+    question = many()
     here = question.answer()
     assert sum(day.first for day in here.days) > 100
     before = getrusage(RUSAGE_CHILDREN).ru_utime
     assert apart.foretell(question) == here
     assert getrusage(RUSAGE_CHILDREN).ru_utime > before
+
+
+def test_a_forecast_that_takes_too_long_ends_and_says_what_to_do():
+    with pytest.raises(BusyError, match="fewer days"):
+        apart.foretell(many(), longest=1e-6)
 
 
 def test_a_viewer_may_ask(viewer, draft):
