@@ -28,14 +28,14 @@ class Account(msgspec.Struct, frozen=True):
     password: str | None
 
 
-def seed(settings: Settings, *, smtp_port: int, catcher_url: str) -> Account:
+def seed(settings: Settings, *, smtp_port: int, imap_port: int, catcher_url: str) -> Account:
     """Makes the owner and the demonstration, once; the catcher must be running, the web process need not be."""
     assert settings.database_url is not None
     with Database(settings.database_url, size=2, name="cleanmails seed") as database:
         password = first_owner(database, OWNER)
         if password is not None:
             with TestClient(create_app(settings, database), base_url=settings.public_url) as http:
-                user = User(http, catcher_url, smtp_port)
+                user = User(http, catcher_url, smtp_port, imap_port)
                 user.sign_in(OWNER, password)
                 demonstrate(user)
                 live(database, user, user.get("/v1/workspace")["id"])

@@ -33,21 +33,22 @@ WORKERS = ("plan", "render", "send", "upkeep", "webhooks", "inbox")
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the stage listens on 127.0.0.1: the product's web server, and the stand-in's mail server, pages and name server."""
+    """Where the stage listens on 127.0.0.1: the product's web server, and the stand-in's mail server, mailboxes, pages and name server."""
 
     web: int
     smtp: int
+    imap: int
     http: int
     dns: int
 
     @classmethod
     def free(cls) -> Self:
         """Ports that nobody has now. Should another program take one before it is used, the start says so."""
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
-        web, smtp, http, dns = (each.getsockname()[1] for each in sockets)
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+        web, smtp, imap, http, dns = (each.getsockname()[1] for each in sockets)
         for each in sockets:
             each.close()
-        return cls(web=web, smtp=smtp, http=http, dns=dns)
+        return cls(web=web, smtp=smtp, imap=imap, http=http, dns=dns)
 
 
 class Stage:
@@ -74,12 +75,13 @@ class Stage:
             **environment,
         }
         http = httpx.Client(base_url=f"http://127.0.0.1:{ports.web}", timeout=30)
-        self.user = User(http, f"http://127.0.0.1:{ports.http}", ports.smtp)
+        self.user = User(http, f"http://127.0.0.1:{ports.http}", ports.smtp, ports.imap)
 
     def start_catcher(self, *, kept: int = KEPT) -> None:
         """The stand-in for the world: mail server, DNS and their control page. `kept`: how many mails it keeps."""
         ports = self.ports
-        places = (f"--smtp-port={ports.smtp}", f"--http-port={ports.http}", f"--dns-port={ports.dns}", f"--kept={kept}")
+        names = ("smtp", "imap", "http", "dns")
+        places = [f"--{name}-port={getattr(ports, name)}" for name in names] + [f"--kept={kept}"]
         process = self._process("catcher", "-m", "cleanmails.demo.catcher", f"--folder={self.folder}", *places)
         self.supervisor.start(process, ready=lambda: answers(self.user.catcher, "/api/mails"))
 

@@ -19,12 +19,12 @@ class RefusedError(CleanmailsError):
 
 
 class User:
-    """Talks to the API through `http` and to the catcher at `catcher_url`, whose mail server listens on `smtp_port`."""
+    """Talks to the API through `http` and to the catcher at `catcher_url`, whose mail server listens on `smtp_port` and has mailboxes at `imap_port`."""
 
-    def __init__(self, http: httpx.Client, catcher_url: str, smtp_port: int) -> None:
+    def __init__(self, http: httpx.Client, catcher_url: str, smtp_port: int, imap_port: int) -> None:
         self.http = http
         self.catcher = httpx.Client(base_url=catcher_url, timeout=30)
-        self.smtp_port = smtp_port
+        self.smtp_port, self.imap_port = smtp_port, imap_port
 
     def sign_in(self, email: str, password: str) -> None:
         """The cookie stays with `http`."""
@@ -76,13 +76,17 @@ class User:
         return int(domain["id"])
 
     def sender(self, address: str, name: str, **settings: Any) -> int:  # noqa: ANN401 - columns of a sender
-        """A mailbox that hands its mail to the stand-in's server."""
+        """A mailbox at the stand-in's server, which takes its mail and keeps what comes back."""
         body = {
             "address": address,
             "name": name,
             "smtp_host": "localhost",
             "smtp_port": self.smtp_port,
             "smtp_security": "starttls",
+            "imap_host": "localhost",
+            "imap_port": self.imap_port,
+            "imap_security": "starttls",
+            "imap_password": "demonstration",
         }
         return int(
             self.post(

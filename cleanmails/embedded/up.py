@@ -38,6 +38,7 @@ class Ports(msgspec.Struct, frozen=True):
     smtp: int
     http: int
     dns: int
+    imap: int = 0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -85,7 +86,7 @@ def _demonstrate(supervisor: Supervisor, folder: Path, environment: dict[str, st
     catcher = _process("catcher", ("-m", "cleanmails.demo.catcher", f"--folder={folder}", *options), environment)
     supervisor.start(catcher, ready=lambda: _answers("127.0.0.1", ports.http, "/"))
     mails = f"http://127.0.0.1:{ports.http}"
-    account = seed(settings.load(environment), smtp_port=ports.smtp, catcher_url=mails)
+    account = seed(settings.load(environment), smtp_port=ports.smtp, imap_port=ports.imap, catcher_url=mails)
     reset = f"DATABASE_URL={shlex.quote(environment['DATABASE_URL'])} {sys.executable} -m cleanmails.cli owner --reset --email {account.email}"
     known = f"the password of the first start; a new one: {reset}"
     return {"sign in": account.email, "password": account.password or known, "its mails": mails}
@@ -128,7 +129,7 @@ def _ports(folder: Path) -> Ports:
     file = folder / "ports.json"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(msgspec.json.encode(Ports(*(_free(usual) for usual in (2525, 8025, 5335)))))
+        file.write_bytes(msgspec.json.encode(Ports(*(_free(usual) for usual in (2525, 8025, 5335, 1143)))))
     ports = msgspec.json.decode(file.read_bytes(), type=Ports)
     for port in msgspec.structs.astuple(ports):
         _check_free("127.0.0.1", port)

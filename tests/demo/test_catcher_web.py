@@ -1,5 +1,7 @@
 import base64
 import contextlib
+import email
+import email.policy
 import json
 import signal
 import smtplib
@@ -191,6 +193,85 @@ def test_a_form_on_another_site_cannot_change_anything(client):
         headers={"content-type": "text/plain", "origin": "http://evil.example"},
     )
     assert forged.status_code >= 400
+
+
+OUT = MAIL.replace(
+    b"Subject:",
+    b"Reply-To: ann@out.example\r\nReferences: <0@out.example>\r\n"
+    b"List-Unsubscribe: <https://out.example/u/1>, <mailto:ann@out.example?subject=unsubscribe>\r\nSubject:",
+)
+OUR_PAGE = {"sec-fetch-site": "same-origin"}
+
+
+def answered(running, number=1):
+    """What lies in the sender's inbox."""
+    return email.message_from_bytes(running.boxes.raw("ann@out.example", "INBOX", number), policy=email.policy.default)
+
+
+def test_a_button_at_a_mail_puts_a_reply_into_the_senders_inbox(client, running):
+    number = keep(running, OUT)
+    form = {"kind": "reply", "text": "Call me äh tomorrow.", "until": ""}
+    page = client.post(f"/mails/{number}/answer", data=form, headers=OUR_PAGE)
+    assert page.status_code == 200
+    assert "A reply is in the inbox of ann@out.example" in page.text
+    reply = answered(running)
+    assert (reply["From"], reply["To"], reply["Subject"]) == ("bob@corp.example", "ann@out.example", "Re: Grüße")
+    assert reply["In-Reply-To"] == "<1@out.example>"
+    assert reply["References"] == "<0@out.example> <1@out.example>"
+    assert "Call me äh tomorrow." in reply.get_content()
+    assert reply["Auto-Submitted"] is None
+
+
+def test_every_button_sends_what_it_says(client, running):
+    number = keep(running, OUT)
+    for kind in ("bounce", "away", "unsubscribe", "complain"):
+        asked = {"kind": kind, "until": "2027-01-11"} if kind == "away" else {"kind": kind}
+        assert client.post(f"/api/mails/{number}/answer", json=asked).status_code == 204
+    bounce, away, leave, complaint = (answered(running, uid) for uid in (1, 2, 3, 4))
+    assert (bounce.get_content_type(), bounce.get_param("report-type")) == ("multipart/report", "delivery-status")
+    [_, status, head] = bounce.iter_parts()
+    assert "Final-Recipient: rfc822; bob@corp.example" in status.as_string()
+    assert "Message-ID: <1@out.example>" in head.as_string()
+    assert away["Auto-Submitted"] == "auto-replied"
+    assert "back on 11 January 2027" in away.get_content()
+    assert (leave["From"], leave["To"], leave["Subject"]) == ("bob@corp.example", "ann@out.example", "unsubscribe")
+    assert complaint.get_param("report-type") == "feedback-report"
+    assert "Feedback-Type: abuse" in complaint.as_string()
+    assert "Message-ID: <1@out.example>" in complaint.as_string()
+    assert len({message["Message-ID"] for message in (bounce, away, leave, complaint)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("raw", "asked"),
+    [
+        (MAIL, {"kind": "unsubscribe"}),
+        (b"Subject: nobody\r\n\r\nx", {"kind": "reply"}),
+        (MAIL, {"kind": "dance"}),
+        (MAIL, {"kind": "away", "until": "soon"}),
+    ],
+)
+def test_what_cannot_be_answered_is_said(client, running, raw, asked):
+    number = keep(running, raw)
+    assert client.post(f"/api/mails/{number}/answer", json=asked).status_code == 400
+    assert client.post(f"/mails/{number}/answer", data=asked, headers=OUR_PAGE).status_code == 400
+    assert not running.boxes.entries("ann@out.example", "INBOX")
+
+
+def test_no_other_site_presses_a_button(client, running):
+    number = keep(running, OUT)
+    for headers in ({}, {"sec-fetch-site": "cross-site"}, {"origin": "http://evil.example"}):
+        assert client.post(f"/mails/{number}/answer", data={"kind": "reply"}, headers=headers).status_code == 403
+    assert not running.boxes.exists("ann@out.example")
+
+
+def test_who_has_a_mailbox_finds_a_copy_of_what_he_sent(running):
+    running.boxes.open("ann@out.example")
+    with smtplib.SMTP("127.0.0.1", running.port) as smtp:
+        for sender in ("ann@out.example", "ben@out.example"):
+            smtp.sendmail(sender, ["bob@corp.example"], MAIL)
+    [entry] = running.boxes.entries("ann@out.example", "Sent")
+    assert running.boxes.raw("ann@out.example", "Sent", entry.uid) == MAIL
+    assert not running.boxes.exists("ben@out.example")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The stand-in for the world as one process: mail server, name server, and the pages to look at both."""
+"""The stand-in for the world as one process: mail server, mailboxes, name server, and the pages to look at them."""
 
 import argparse
 import contextlib
@@ -9,7 +9,7 @@ import uvicorn
 
 from cleanmails import log
 from cleanmails.demo import certificates, zone
-from cleanmails.demo.catcher import running, web
+from cleanmails.demo.catcher import imap, running, web
 from cleanmails.demo.catcher.store import KEPT
 
 
@@ -25,9 +25,11 @@ def main() -> None:
     made = certificates.make(asked.folder / "certificates")
     with contextlib.ExitStack() as stack:
         catcher = stack.enter_context(running(asked.folder, port=asked.smtp_port, kept=asked.kept, certificates=made))
+        mailboxes = imap.serving(catcher.boxes, port=asked.imap_port or 0, certificates=made)
+        imap_port = None if asked.imap_port is None else stack.enter_context(mailboxes).port
         dns_port = None if asked.dns_port is None else stack.enter_context(zone.serving(names, asked.dns_port))
         page = stack.enter_context(socket.create_server(("127.0.0.1", asked.http_port)))
-        ports = {"smtp": catcher.port, "http": page.getsockname()[1], "dns": dns_port}
+        ports = {"smtp": catcher.port, "http": page.getsockname()[1], "dns": dns_port, "imap": imap_port}
         log.get(__name__).info("catcher.started", **ports)
         config = uvicorn.Config(web.create_app(catcher, names), log_config=None, log_level="warning", access_log=False)
         uvicorn.Server(config).run([page])
@@ -43,6 +45,7 @@ def _arguments() -> argparse.Namespace:
         help="where mail is handed in (STARTTLS, any password); 0: any free port",
     )
     parser.add_argument("--http-port", type=int, required=True, help="where the pages are")
+    parser.add_argument("--imap-port", type=int, help="where senders' mailboxes are read (STARTTLS, any password)")
     parser.add_argument("--dns-port", type=int, help="where names are looked up (UDP and TCP)")
     parser.add_argument("--kept", type=int, default=KEPT, help=f"how many mails are kept (default {KEPT})")
     return parser.parse_args()

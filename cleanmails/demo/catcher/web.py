@@ -1,21 +1,26 @@
-"""The catcher in a browser, and the small JSON door beside it. On the loopback address only; no scripts, and no image is fetched unasked."""
+"""The catcher in a browser, and the small JSON door beside it. On the loopback address only; no scripts, and no image is fetched unasked.
 
-from datetime import datetime
+At a mail, buttons send what its recipient would: a reply, a bounce, an absence, a wish to be left alone, a complaint.
+"""
+
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import dns.exception
 import msgspec
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.di import NamedDependency, Provide
+from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException, PermissionDeniedException, ValidationException
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import Body, FromPath, FromQuery, JSONBody
 from litestar.plugins.jinja import JinjaTemplateEngine
-from litestar.response import Template
+from litestar.response import Redirect, Template
 from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
 
-from cleanmails.demo.catcher import letter
+from cleanmails.demo.catcher import answers, letter
+from cleanmails.demo.catcher.answers import Answer, Kind
 from cleanmails.demo.catcher.behaviour import Rule, by_rules
 from cleanmails.demo.catcher.server import Catcher
 from cleanmails.demo.catcher.store import Caught, Met
@@ -53,6 +58,14 @@ class Behaviours(msgspec.Struct, frozen=True):
     seed: int = 0
 
 
+class Pressed(msgspec.Struct, frozen=True):
+    """The form at a mail: the button, the words of a reply, and the day on which somebody is back (empty: not told)."""
+
+    kind: Kind
+    text: str = ""
+    until: str = ""
+
+
 @get("/", sync_to_thread=True)
 def show_list(
     world: NamedDependency[World], address: FromQuery[str] = "", before: FromQuery[int | None] = None
@@ -70,12 +83,17 @@ def show_mail(
     view: FromQuery[str | None] = None,
     *,
     images: FromQuery[bool] = False,
+    told: FromQuery[str | None] = None,
 ) -> Template:
-    """One mail: its head, its signatures, and one view of what is in it."""
+    """One mail: its head, its signatures, one view of what is in it, and buttons to answer it. `told`: which one was pressed."""
     caught, raw = _found(world, mail_id)
     read = letter.read(raw, world.zone.texts)
     shown = view if view in VIEWS else "html" if read.html is not None else "text"
-    return _page("mail.html", caught=caught, letter=read, view=shown, images=images, raw=raw.decode("utf-8", "replace"))
+    context = {"caught": caught, "letter": read, "view": shown, "images": images, "raw": raw.decode("utf-8", "replace")}
+    back = datetime.now(UTC).date() + timedelta(days=7)
+    return _page(
+        "mail.html", **context, told=told if told in set(Kind) else None, back=back, words=Answer(kind=Kind.REPLY).text
+    )
 
 
 @get("/mails/{mail_id:int}/html", media_type=MediaType.HTML, sync_to_thread=True)
@@ -119,6 +137,38 @@ def duplicates(world: NamedDependency[World]) -> list[dict[str, object]]:
     return [{"message_id": id, "recipient": to, "count": count} for (id, to), count in counts if count > 1]
 
 
+@post("/mails/{mail_id:int}/answer", status_code=303, sync_to_thread=True)
+def press(
+    world: NamedDependency[World],
+    mail_id: FromPath[int],
+    data: Annotated[Pressed, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect:
+    """A button of the page."""
+    try:
+        until = date.fromisoformat(data.until) if data.until else None
+    except ValueError as error:
+        raise ValidationException("That is no day.") from error
+    _answer(world, mail_id, Answer(kind=data.kind, text=data.text.strip() or Answer(kind=data.kind).text, until=until))
+    return Redirect(f"/mails/{mail_id}?told={data.kind}", status_code=303)
+
+
+@post("/api/mails/{mail_id:int}/answer", status_code=204, sync_to_thread=True)
+def answer(world: NamedDependency[World], mail_id: FromPath[int], data: JSONBody[Answer]) -> None:
+    """Puts what a recipient or his server would send back into the sender's mailbox."""
+    _answer(world, mail_id, data)
+
+
+def _answer(world: World, mail_id: int, given: Answer) -> None:
+    caught, raw = _found(world, mail_id)
+    boxes, now = world.catcher.boxes, datetime.now(UTC)
+    try:
+        made = answers.write(raw, caught.recipient, given, now, mail_id)
+    except ValueError as error:
+        raise ValidationException(str(error)) from error
+    boxes.open(caught.mail_from)
+    boxes.append(caught.mail_from, "INBOX", made, at=now.timestamp())
+
+
 @post("/api/zone", status_code=204, sync_to_thread=True)
 def publish(world: NamedDependency[World], data: JSONBody[ZoneRecord]) -> None:
     """Puts records into the local name server."""
@@ -151,6 +201,8 @@ def create_app(catcher: Catcher, zone: Zone) -> Litestar:
             signatures,
             duplicates,
             met,
+            press,
+            answer,
             publish,
             behave,
             create_static_files_router(path="/static", directories=[HERE / "static"]),
@@ -164,11 +216,12 @@ def create_app(catcher: Catcher, zone: Zone) -> Litestar:
 
 
 async def _from_here(request: Request[Any, Any, Any]) -> None:
-    """No page of another site can reach us: not by a name that leads here, and not by a form, which cannot send JSON unasked."""
+    """No page of another site can reach us: not by a name that leads here, and not by a form, which cannot send JSON unasked nor claim to be ours."""
     if request.headers.get("host", "").partition(":")[0] not in ("127.0.0.1", "localhost"):
         raise PermissionDeniedException("This server answers to 127.0.0.1 and localhost alone.")
-    if request.method == "POST" and request.content_type[0] != "application/json":
-        raise PermissionDeniedException("Only application/json is taken.")
+    ours = request.headers.get("sec-fetch-site") == "same-origin"
+    if request.method == "POST" and request.content_type[0] != "application/json" and not ours:
+        raise PermissionDeniedException("Only application/json is taken, and forms of this very page.")
 
 
 def _page(name: str, **context: object) -> Template:
