@@ -68,7 +68,7 @@ class RampUp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SenderChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to change; what is left out stays. New SMTP settings are tested before they are saved.
+    """What is to change; what is left out stays. New settings of a server are tested, both of them, before they are saved.
 
     With `test` false they are saved without asking the server, and the sender is `restricted` until it has passed a test. A null password means that
     the server asks for no sign-in; a null `imap_host` takes the inbox away, a null `ramp_up` ends a ramp-up.
@@ -107,7 +107,8 @@ class NewSender(SenderChange, frozen=True, kw_only=True):
     """A mailbox to send by. Left out: port 587 with STARTTLS, the address as username, 50 mails a UTC day, 30 to 90 seconds between two mails.
 
     Its server is tried out first, and what it says against the sender refuses the request. With `test` false the sender is saved without that, and is
-    `restricted` until it has passed a test. Without `smtp_password` the server asks for no sign-in.
+    `restricted` until it has passed a test. Without `smtp_password` the server asks for no sign-in. An inbox (`imap_host`) without a password of its own is
+    read with the same one.
     """
 
     address: MailAddress
@@ -130,6 +131,8 @@ def merged(mailbox: Mailbox, data: SenderChange, mail: str, sender_id: int, vaul
     fields = data.fields
     if fields.get("reply_to"):
         fields["reply_to"] = address.normal(fields["reply_to"])
+    if fields.get("imap_host") and mailbox.imap_sealed is None and fields.get("smtp_password"):
+        fields.setdefault("imap_password", fields["smtp_password"])
     for sealed, password in (("smtp_sealed", "smtp_password"), ("imap_sealed", "imap_password")):
         if password in fields:
             plain = fields[password]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec.structs import replace
 
 from cleanmails import log
 from cleanmails.api import trial
@@ -15,7 +16,7 @@ from cleanmails.api.mailbox import NEW, NewSender, RampUp, SenderChange, merged,
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
 from cleanmails.api.trial import Trial
-from cleanmails.errors import InvalidError
+from cleanmails.errors import Fault, InvalidError
 from cleanmails.ledger import senders
 from cleanmails.ledger.db import Database, Row
 from cleanmails.ledger.senders import Mailbox
@@ -129,7 +130,7 @@ class Senders(Controller):
             sender_id = senders.next_id(db)
         mailbox = merged(NEW, data, mail, sender_id, vault, today=now.date())
         # No transaction is held while the server is tried out.
-        passed = data.test and _must_pass(_tested(mailbox, mail, sender_id, vault, settings))
+        passed = _proven(mailbox, data, mail, sender_id, vault, settings)
         mailbox = standing(mailbox, data.status, passed=passed, now=now)
         with database.transaction() as db:
             senders.create(db, workspace, sender_id, mail, mailbox, now=now)
@@ -171,10 +172,9 @@ class Senders(Controller):
         workspace = principal.workspace_id
         with database.transaction() as db:
             row = senders.read(db, workspace, sender_id, today=now.date())
-        mail, passed = row["address"], None
+        mail = row["address"]
         mailbox = merged(as_mailbox(row), data, mail, sender_id, vault, today=now.date())
-        if any(name.startswith("smtp_") for name in data.fields):
-            passed = data.test and _must_pass(_tested(mailbox, mail, sender_id, vault, settings))
+        passed = _proven(mailbox, data, mail, sender_id, vault, settings)
         stops = passed is False or data.status == "paused"
         with database.transaction() as db:
             # Merged once more, into what stands there now: somebody else may have changed the sender meanwhile.
@@ -228,7 +228,7 @@ class Senders(Controller):
     def test_new(
         self, data: JSONBody[NewSender], settings: Given[Settings], vault: Given[Vault], now: Given[datetime]
     ) -> Trial:
-        """Try out the server of a sender that is not saved yet. Nothing is written, and no mail is sent."""
+        """Try out the server and the inbox of a sender that is not saved yet. Nothing is written, and no mail is sent."""
         mail = address.normal(data.address)
         return _tested(merged(NEW, data, mail, 0, vault, today=now.date()), mail, 0, vault, settings)
 
@@ -242,13 +242,13 @@ class Senders(Controller):
         principal: Given[Principal],
         now: Given[datetime],
     ) -> SenderTest:
-        """Try out a sender's server. A passed test ends a restriction and a cooldown; a failed one changes nothing. No mail is sent."""
+        """Try out a sender's server and its inbox. Where mail can be handed in, a restriction and a cooldown end; else nothing changes. No mail is sent."""
         workspace = principal.workspace_id
         with database.transaction() as db:
             row = senders.read(db, workspace, sender_id, today=now.date())
         found = _tested(as_mailbox(row), row["address"], sender_id, vault, settings)
         with database.transaction() as db:
-            if found.passed:
+            if found.handed_in:
                 senders.record_pass(db, workspace, sender_id, now=now)
             row = senders.read(db, workspace, sender_id, today=now.date())
         _log.info("sender.tested", sender=sender_id, passed=found.passed, stage=found.stage, code=found.code)
@@ -268,14 +268,28 @@ def _turned(
 
 
 def _tested(mailbox: Mailbox, mail: str, sender_id: int, vault: Vault, settings: Settings) -> Trial:
-    return trial.run(trial.endpoint(mailbox, mail, sender_id, vault, settings), settings)
+    return trial.both(mailbox, mail, sender_id, vault, settings)
 
 
-def _must_pass(found: Trial) -> bool:
-    """True, or InvalidError with what the server has against the sender."""
-    if not found.passed:
-        raise InvalidError(found.faults(), "The sender's server does not take it; nothing was saved.")
-    return True
+def _proven(
+    mailbox: Mailbox, data: SenderChange, mail: str, sender_id: int, vault: Vault, settings: Settings
+) -> bool | None:
+    """Tests what a request says anew of the servers, unless it asks for no test. Whether mail can be handed in (None: nothing new was said of that).
+
+    InvalidError with what the servers have against the sender. No transaction may be held meanwhile.
+    """
+    handing_in = any(name.startswith("smtp_") for name in data.fields)
+    reading = mailbox.imap_host is not None and any(name.startswith("imap_") for name in data.fields)
+    faults: list[Fault] = []
+    if data.test and handing_in:
+        only = mailbox if reading else replace(mailbox, imap_host=None)
+        faults = _tested(only, mail, sender_id, vault, settings).faults()
+    elif data.test and reading:
+        end = trial.inbox_endpoint(mailbox, mail, sender_id, vault, settings)
+        faults = trial.read_inbox(end, settings).faults() if end else []
+    if faults:
+        raise InvalidError(faults, "The sender's server does not take it; nothing was saved.")
+    return data.test if handing_in else None
 
 
 def as_mailbox(row: Row) -> Mailbox:

@@ -224,6 +224,8 @@ class Session:
         """The names of the folders that are read."""
         self.idles = False
         """Whether the server was asked to tell when mail comes, and commands must wait for `done`."""
+        self.reached = "connect"
+        """How far `open` came: `connect`, `greeting`, `sign-in` or `folders`."""
 
     @property
     def is_open(self) -> bool:
@@ -245,13 +247,16 @@ class Session:
         end = self._endpoint
         sock = self._connect(end.host, end.port, self._timeouts.connect)
         try:
+            self.reached = "greeting"
             with _explained(end, "greeting", self._timeouts.login):
                 self._client = _Client(self._arrive(sock))
         except BaseException:
             sock.close()
             raise
+        self.reached = "sign-in"
         with self._command("sign-in", self._timeouts.login) as client:
             self._sign_in(client)
+        self.reached = "folders"
         with self._command("list of folders") as client:
             listing = client.list_folders()
             self.folders = folders.roles(

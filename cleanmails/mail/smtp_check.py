@@ -1,7 +1,7 @@
 """Trying a mail server out: each step from its name to its sign-in, and what to do about the one that fails."""
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -39,6 +39,13 @@ def check(endpoint: Endpoint, *, connect: Connect, timeouts: Timeouts = IMPATIEN
     answer = session.open()
     offers, cause = session.capabilities, session.cause
     session.close()
+    return told(endpoint, answer, offers, cause)
+
+
+def told(
+    endpoint: Endpoint, answer: Answer | None, offers: Iterable[str], cause: BaseException | None
+) -> list[Finding]:
+    """What a session that was opened tells, step by step: its answer (None: it is open), what the server offers, and what broke it."""
     passed = _passed(endpoint, ", ".join(sorted(offers)))
     if answer is None:
         return [Finding(step, ok=True, sentence=sentence) for step, sentence in passed.items()]
@@ -104,10 +111,9 @@ def _reach(answer: Answer, cause: BaseException | None) -> str:
 
 
 def _secure(end: Endpoint, answer: Answer, cause: BaseException | None) -> str:
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return _CERTIFICATE.get(cause.verify_code, f"The certificate does not hold: {cause.verify_message}.").format(
-            end.host
-        )
+    bad_certificate = certificate_advice(end.host, cause)
+    if bad_certificate:
+        return bad_certificate
     if answer.code is not None:
         return f"The server would not go over to TLS. {_said(answer)}"
     if end.security is Security.TLS and isinstance(cause, ssl.SSLError):
@@ -115,6 +121,13 @@ def _secure(end: Endpoint, answer: Answer, cause: BaseException | None) -> str:
     if "STARTTLS" in answer.text:
         return f"On port {end.port} the server does not offer STARTTLS. Choose TLS if this is port 465, else port 587."
     return f"The connection could not be encrypted: {answer.text}."
+
+
+def certificate_advice(host: str, cause: BaseException | None) -> str | None:
+    """What to do about a certificate that does not hold; None if that is not the cause."""
+    if not isinstance(cause, ssl.SSLCertVerificationError):
+        return None
+    return _CERTIFICATE.get(cause.verify_code, f"The certificate does not hold: {cause.verify_message}.").format(host)
 
 
 # By the verification codes of OpenSSL.
@@ -146,7 +159,7 @@ def _sign_in(end: Endpoint, answer: Answer) -> str:
         return f"The server takes no sign-in without encryption. Choose STARTTLS or TLS. {_said(answer)}"
     if answer.code < 500:
         return f"The server cannot check the sign-in now. Try again later. {_said(answer)}"
-    hint = next((hint for names, hint in _PROVIDERS if _is_one_of(end.host, names)), _ANY_PROVIDER)
+    hint = next((hint for names, hint in PROVIDERS if is_one_of(end.host, names)), _ANY_PROVIDER)
     return f"User name or password is refused. {hint} {_said(answer)}"
 
 
@@ -158,15 +171,17 @@ _MICROSOFT = (
     "Microsoft lets a password sign in only where the administrator has turned on authenticated SMTP for this mailbox; "
     "with two-step verification it wants an app password."
 )
-_PROVIDERS = (
+PROVIDERS = (
     (("gmail.com", "googlemail.com", "google.com"), _APP_WORD.format("Google")),
     (("office365.com", "outlook.com", "hotmail.com"), _MICROSOFT),
     (("yahoo.com", "aol.com"), _APP_WORD.format("Yahoo")),
     (("me.com", "icloud.com"), _APP_WORD.format("Apple")),
 )
+"""Names of hosts, and what those providers want to be told about a refused sign-in."""
 
 
-def _is_one_of(host: str, names: Sequence[str]) -> bool:
+def is_one_of(host: str, names: Sequence[str]) -> bool:
+    """Whether a host is one of these names, or below one of them."""
     return any(f".{host.lower()}".endswith(f".{name}") for name in names)
 
 

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cleanmails.demo import certificates
+from cleanmails.demo.catcher import imap
 from cleanmails.demo.catcher import server as catcher
+from cleanmails.demo.catcher.boxes import Boxes
 from cleanmails.ledger import domains
 from cleanmails.vault import Vault
 
@@ -36,6 +38,24 @@ def server(authority):
     with catcher.running(certificates=authority, credentials=users) as running:
         running.users = users
         yield running
+
+
+@pytest.fixture(scope="module")
+def inbox(authority):
+    """A real IMAP server that wants a sign-in; its mailboxes have a password of their own."""
+    boxes = Boxes()
+    boxes.open("ann@agency.example")
+    with imap.serving(
+        boxes, certificates=authority, credentials={"ann@agency.example": f"inbox {PASSWORD}"}
+    ) as running:
+        yield running
+    boxes.close()
+
+
+@pytest.fixture
+def reading(inbox):
+    """What a request says of the inbox."""
+    return {"imap_host": "127.0.0.1", "imap_port": inbox.tls_port, "imap_password": f"inbox {PASSWORD}"}
 
 
 @pytest.fixture
@@ -149,8 +169,8 @@ def test_an_address_is_a_sender_once(api, sender, new):
     assert api.post(PATH, json=new | {"address": "ANN@agency.example"}).status_code == 409
 
 
-def test_a_password_is_sealed_for_its_row_and_never_comes_out(api, new, database, settings, lines):
-    made = api.post(PATH, json=new | {"imap_host": "imap.agency.example", "imap_password": "inbox " + PASSWORD})
+def test_a_password_is_sealed_for_its_row_and_never_comes_out(api, new, reading, database, settings, lines):
+    made = api.post(PATH, json=new | reading)
     sender = made.json()
     refused = api.post(PATH, json=new | {"address": "bob@agency.example", "smtp_password": PASSWORD + "!"})
     api.post(f"{of(sender)}/test")
@@ -169,7 +189,49 @@ def test_a_password_is_sealed_for_its_row_and_never_comes_out(api, new, database
     vault = Vault.from_settings(settings)
     assert vault.open(row["smtp_sealed"], f"sender:{sender['id']}:smtp_password") == PASSWORD.encode()
     assert vault.open(row["imap_sealed"], f"sender:{sender['id']}:imap_password") == f"inbox {PASSWORD}".encode()
-    assert (sender["imap_host"], sender["imap_port"], sender["imap_security"]) == ("imap.agency.example", 993, "tls")
+    shown = (sender["imap_host"], sender["imap_port"], sender["imap_security"])
+    assert shown == ("127.0.0.1", reading["imap_port"], "tls")
+
+
+def steps(trial):
+    return {step["step"]: step["ok"] for step in trial["steps"]}
+
+
+def test_a_test_tells_step_by_step_how_far_it_came_with_mail_and_with_the_inbox(api, new, reading):
+    found = api.post(f"{PATH}/test", json=new | reading).json()
+    assert found["passed"]
+    assert steps(found) == dict.fromkeys(["dns", "tcp", "greeting", "tls", "login", "capabilities"], True)
+    assert steps(found["inbox"]) == dict.fromkeys(["dns", "tcp", "tls", "greeting", "login", "capabilities"], True)
+    wrong = api.post(f"{PATH}/test", json=new | reading | {"imap_password": "wrong", "smtp_password": "wrong"}).json()
+    assert (wrong["passed"], wrong["inbox"]["passed"], wrong["inbox"]["code"]) == (False, False, "imap_login")
+    assert steps(wrong["inbox"]) == {"dns": True, "tcp": True, "tls": True, "greeting": True, "login": False}
+    assert all(step["sentence"] for step in wrong["steps"] + wrong["inbox"]["steps"])
+    assert api.post(f"{PATH}/test", json=new).json()["inbox"] is None
+
+
+def test_all_that_both_servers_have_against_a_sender_comes_at_once(api, new, reading):
+    found = faults(api.post(PATH, json=new | reading | {"smtp_password": "wrong", "imap_port": 1}))
+    assert {name: fault["code"] for name, fault in found.items()} == {
+        "smtp_password": "smtp_auth",
+        "imap_host": "connection_refused",
+    }
+    assert api.get(PATH).json()["items"] == [], "nothing was saved"
+
+
+def test_an_inbox_that_is_added_later_is_tested_alone(api, sender, server, reading):
+    before = server.users.tries
+    assert set(faults(api.patch(of(sender), json=reading | {"imap_password": "wrong"}))) == {"imap_password"}
+    assert api.patch(of(sender), json=reading).json()["imap_host"] == "127.0.0.1"
+    assert server.users.tries == before, "the other server was not asked"
+    untested = api.patch(of(sender), json={"imap_password": "wrong", "test": False}).json()
+    assert untested["status"] == "ready", "an inbox that cannot be read keeps no mail from being sent"
+    assert api.patch(of(sender), json={"imap_host": None}).json()["imap_host"] is None
+
+
+def test_an_inbox_without_a_password_of_its_own_is_read_with_the_same(api, new, server, reading):
+    server.users["ann@agency.example"] = reading.pop("imap_password")
+    made = api.post(PATH, json=new | reading | {"smtp_password": f"inbox {PASSWORD}"})
+    assert made.status_code == 201, made.text
 
 
 def test_a_sender_belongs_to_the_domain_of_its_address(api, new, server):
