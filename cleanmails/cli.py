@@ -18,7 +18,10 @@ COMMANDS: Final = {
     ),
     "migrate": ("cleanmails.cli:migrate", "bring the database's schema up to date"),
     "web": ("cleanmails.web.server:main", "serve the API and the dashboard"),
-    "worker": ("cleanmails.actors.main:worker", "take work of one group: plan, render, send, upkeep or webhooks"),
+    "worker": (
+        "cleanmails.actors.main:worker",
+        "take work of one group: plan, render, send, upkeep, webhooks or imports",
+    ),
     "scheduler": ("cleanmails.actors.main:scheduler", "wake the planner each minute"),
     "chaos": (
         "cleanmails.chaos.run:main",

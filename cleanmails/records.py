@@ -120,6 +120,17 @@ class Validation(StrEnum):
     ROLE = "role"
 
 
+class LawfulBasis(StrEnum):
+    """By what right a person's data are kept (GDPR, article 6, paragraph 1)."""
+
+    CONSENT = "consent"
+    CONTRACT = "contract"
+    LEGAL_OBLIGATION = "legal_obligation"
+    VITAL_INTERESTS = "vital_interests"
+    PUBLIC_TASK = "public_task"
+    LEGITIMATE_INTERESTS = "legitimate_interests"
+
+
 class FailureClass(StrEnum):
     """Whose fault a refused mail is (RFC 3463 and reply text, `rules/outcome.py`)."""
 

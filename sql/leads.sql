@@ -1,14 +1,16 @@
 -- Leads: one address a workspace, with what is known of it. They come in by `imports`, the single ones too.
 
 -- name: read_lead
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.created_at, l.updated_at,
+SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source,
+       l.lawful_basis, l.tags, l.created_at, l.updated_at,
        ARRAY(SELECT ll.list_id FROM list_leads ll WHERE ll.lead_id = l.id ORDER BY ll.list_id) AS lists
 FROM leads l
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id = %(id)s::bigint;
 
 -- name: page
 -- In order of their ids. `search` is part of an address, a name or a company.
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.created_at, l.updated_at,
+SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source,
+       l.lawful_basis, l.tags, l.created_at, l.updated_at,
        ARRAY(SELECT ll.list_id FROM list_leads ll WHERE ll.lead_id = l.id ORDER BY ll.list_id) AS lists
 FROM leads l
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id > %(after)s::bigint
@@ -18,7 +20,8 @@ ORDER BY l.id LIMIT %(limit)s::integer;
 
 -- name: page_of_list
 -- The same within one list, entered by the list.
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.created_at, l.updated_at,
+SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source,
+       l.lawful_basis, l.tags, l.created_at, l.updated_at,
        ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
 FROM list_leads ll JOIN leads l ON l.id = ll.lead_id
 WHERE ll.list_id = %(list_id)s::bigint AND l.workspace_id = %(workspace_id)s::bigint AND ll.lead_id > %(after)s::bigint

@@ -13,12 +13,12 @@ ORDER BY l.id
 ON CONFLICT (campaign_id, lead_id) DO NOTHING;
 
 -- name: enroll_arrivals
--- Leads that join a list (`imports.make_arrivals`) into the running campaigns which that list feeds. A paused campaign takes them when it is resumed.
+-- Leads that join a list (`imports.make_taken`) into the running campaigns which that list feeds. A paused campaign takes them when it is resumed.
 INSERT INTO campaign_leads (campaign_id, lead_id, workspace_id, due_at)
 SELECT c.id, l.id, c.workspace_id, greatest(now(), c.launch_at)
 FROM campaign_lists a
 JOIN campaigns c ON c.id = a.campaign_id AND c.status = 'running'
-CROSS JOIN arrivals r
+CROSS JOIN taken r
 JOIN leads l ON l.id = r.lead_id AND l.status = 'active' AND l.validation <> 'invalid'
 WHERE a.list_id = %(list_id)s::bigint
 ORDER BY c.id, l.id

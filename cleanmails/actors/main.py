@@ -32,6 +32,7 @@ GROUPS = {
     "upkeep": Group(("upkeep", "resolve", "ask"), 6, 4),
     "webhooks": Group((), 8, 1),
     "inbox": Group((), 8, 1),
+    "imports": Group((), 2, 1),
 }
 """`send` has as many threads as CLEANMAILS_SEND_THREADS says: they wait for servers, not for the processor."""
 
@@ -70,7 +71,7 @@ def run(
     os.environ["dramatiq_queue_prefetch"] = str(group.prefetch)  # noqa: SIM112 - dramatiq's own name
     from dramatiq import Worker
 
-    from cleanmails.actors import figures, hits, outlets, reader, sweep, watch
+    from cleanmails.actors import figures, hits, imports, outlets, reader, sweep, watch
     from cleanmails.actors.broker import Queues, make_broker
     from cleanmails.actors.declare import declare
     from cleanmails.ledger.db import Database
@@ -106,6 +107,8 @@ def run(
             duties += outlets.start(work)
         if kind == "inbox":
             duties += [watch.start(work, reader.note)]
+        if kind == "imports":
+            duties += imports.start(work)
         if group.queues:
             consumer.start()
         logger.info("worker.started", group=kind, worker=lease.worker_id, threads=threads)

@@ -6,12 +6,15 @@ from cleanmails import log
 from cleanmails.actors.promote import promote
 from cleanmails.actors.resolve import look_up
 from cleanmails.actors.work import Work, stopwatch
-from cleanmails.ledger import events, idempotency, invariants, outlets, planning, recipient_domains, workers
+from cleanmails.ledger import events, idempotency, imports, invariants, outlets, planning, recipient_domains, workers
 
 logger = log.get(__name__)
 
 LOOK_UPS = 2_000
 """Domains looked up again in one round."""
+
+RECEIVED, MAPPED = timedelta(days=1), timedelta(days=7)
+"""After so long a file of leads that did not come to its end is forgotten, and one that nobody said a word about is cancelled."""
 
 OUTLET_DAYS = 30
 """For how long the log of what went to webhooks and CRMs is kept."""
@@ -30,6 +33,7 @@ def upkeep(work: Work) -> None:
             events.drop_months(db, work.settings.event_months)
         idempotency.forget(db, work.clock(db) - timedelta(days=1))
         outlets.forget(db, work.clock(db) - timedelta(days=OUTLET_DAYS))
+        imports.tidy(db, received_before=work.clock(db) - RECEIVED, mapped_before=work.clock(db) - MAPPED)
         stale = recipient_domains.oldest(db, LOOK_UPS)
         workers.did(db, "upkeep")
     if stale:

@@ -14,6 +14,8 @@ CODES: Final[Mapping[str, str]] = {
     "domain_in_use": "Senders send from this domain; delete them first.",
     "forbidden": "The role may not do this.",
     "idempotency_mismatch": "The Idempotency-Key was used for another request.",
+    "import_over": "The import is done, has failed or was cancelled.",
+    "import_started": "The import has been started, or is over.",
     "in_progress": "The first request with this Idempotency-Key is still being done.",
     "has_second_factor": "The user has a second factor; remove it before making another.",
     "internal": "Something went wrong here, and was written down under the incident.",

@@ -79,7 +79,8 @@ class Streams:
         self._open -= 1
 
 
-_streams = Streams()
+streams = Streams()
+"""Of all nouns that can be followed."""
 
 
 class Events(Controller):
@@ -154,7 +155,7 @@ class Events(Controller):
                     db, principal.workspace_id, place, types=wanted, campaigns=campaigns, limit=MOST
                 )
 
-        _streams.enter()
+        streams.enter()
         return ServerSentEvent(
             _follow(read, place, seconds), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
@@ -184,7 +185,7 @@ async def _follow(
     except BusyError:
         return
     finally:
-        _streams.leave()
+        streams.leave()
 
 
 def shaped(row: dict[str, Any]) -> Event:

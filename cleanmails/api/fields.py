@@ -41,6 +41,12 @@ def _one_line(value: str) -> _Verdict:
     return None if value.isprintable() else ("line", "This must be one line of text, without control characters.")
 
 
+def _a_tag(value: str) -> _Verdict:
+    if not value.strip() or not value.isprintable() or "," in value:
+        return "tag", "A tag is a word or a few on one line, without commas."
+    return None
+
+
 Title = Annotated[str, msgspec.Meta(max_length=200, extra={"check": _not_blank})]
 """What a thing is called by people."""
 
@@ -54,6 +60,12 @@ MailAddress = Annotated[
 
 Recipient = Annotated[str, msgspec.Meta(max_length=320, examples=["ada@lead.example"], extra={"check": _a_recipient})]
 """An address that is written to, in any script; `rules.address.recipient` is its one written form."""
+
+SourceNote = Annotated[str, msgspec.Meta(max_length=300)]
+"""Where leads come from, in words."""
+
+Tag = Annotated[str, msgspec.Meta(max_length=50, extra={"check": _a_tag})]
+"""A word of one's own on a lead."""
 
 DomainName = Annotated[str, msgspec.Meta(max_length=253, examples=["agency.example"], extra={"check": _a_domain})]
 """A domain; `rules.address.domain` is its one written form."""

@@ -17,7 +17,7 @@ from cleanmails.api.reference import also
 from cleanmails.errors import ConflictError, Fault
 from cleanmails.ledger import imports, leads
 from cleanmails.ledger.db import Database
-from cleanmails.records import Arrival, LeadStatus, Validation
+from cleanmails.records import Arrival, LawfulBasis, LeadStatus, Validation
 from cleanmails.rules import address
 from cleanmails.rules.content import field_name
 
@@ -81,6 +81,9 @@ class Lead(msgspec.Struct, frozen=True, kw_only=True):
     status: LeadStatus
     validation: Validation
     validation_reasons: list[str]
+    source: str
+    lawful_basis: LawfulBasis | None
+    tags: list[str]
     lists: list[int]
     created_at: datetime
     updated_at: datetime
@@ -164,7 +167,7 @@ class Leads(Controller):
 
 def lead(row: dict[str, Any]) -> Lead:
     """A row of the ledger as the API shows it."""
-    return msgspec.convert(row, Lead)
+    return msgspec.convert(row | {"lawful_basis": row["lawful_basis"] or None}, Lead)
 
 
 def sought(search: str | None) -> str | None:

@@ -56,7 +56,7 @@ class SuppressionFiles(Controller):
     async def upload(
         self, request: Request[Any, Any, Any], database: Given[Database], principal: Given[Principal]
     ) -> SuppressionUpload:
-        """Upload addresses and domains that are never to be mailed, as CSV or one a line. At most 50 MB.
+        """Upload addresses and domains that are never to be mailed, as CSV or one a line. At most 10 MB.
 
         Of several columns the one called value, email, address or domain counts, else the first. Their leads' walks end; when this has answered,
         no mail to them starts. It goes by a thousand rows at a time: a file that is broken off may be sent again.

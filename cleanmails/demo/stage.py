@@ -29,7 +29,7 @@ from cleanmails.supervisor import Process, Supervisor
 
 OWNER = "owner@agency.example"
 
-WORKERS = ("plan", "render", "send", "upkeep", "webhooks", "inbox")
+WORKERS = ("plan", "render", "send", "upkeep", "webhooks", "inbox", "imports")
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ from cleanmails.ledger.migrate import migrate
 from cleanmails.settings import Settings
 from cleanmails.supervisor import Process, StartError, Supervisor
 
-WORKERS: Final = ("plan", "render", "send", "upkeep", "webhooks", "inbox")
+WORKERS: Final = ("plan", "render", "send", "upkeep", "webhooks", "inbox", "imports")
 
 _COMPLETE: Final = "complete"
 """The file that says that a start came to its end once, so that somebody was told how to sign in."""

@@ -53,6 +53,15 @@ class Database:
         except _DOWN as error:
             raise _down() from error
 
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        """A connection apart from the pool, in autocommit, for work that keeps something on it over many transactions. BusyError (`ledger_down`)."""
+        try:
+            with psycopg.Connection[Row].connect(self.url, **_arguments(self._name)) as db:
+                yield db
+        except _DOWN as error:
+            raise _down() from error
+
     def own(self) -> "Own":
         """A connection for one thread's short statements."""
         return Own(self.url, self._name)

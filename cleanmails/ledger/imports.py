@@ -1,17 +1,29 @@
 """Imports: how leads come into a workspace and onto a list, one or a million, by whole sets.
 
-An import suppresses nothing and never takes a suppression back: rows of suppressed addresses are counted and not added.
+An import suppresses nothing and never takes a suppression back: rows of suppressed addresses are counted and not added. A file is a job (`receive` to
+`finish`): its pieces lie in the ledger, which all processes share; whoever claims it brings the rows to its own connection by many short transactions
+(`bring`) and takes them by one (`take`), whose last word is `finish`. A crash, a cancel or a second worker before that leaves nothing.
 """
 
-from collections.abc import Iterable
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import count, islice
+from typing import Any, Final, Literal
 
 import msgspec
 
-from cleanmails.errors import NotFoundError, StateError
+from cleanmails.errors import Fault, NotFoundError, StateError
 from cleanmails.ledger import lists, walks
-from cleanmails.ledger.db import Connection, Row
+from cleanmails.ledger.db import Connection, Database, Row
 from cleanmails.ledger.statements import sql
 from cleanmails.records import Arrival
+
+PIECE: Final = 1_048_576
+"""Bytes of a piece of a file; only its last one is shorter."""
+
+BATCH: Final = 20_000
+"""Rows that are brought by one transaction."""
 
 _FEW = 1_000  # rows up to which a join is quick without statistics
 
@@ -27,27 +39,106 @@ class Totals(msgspec.Struct, frozen=True):
     invalid: int
 
 
-def take(db: Connection, workspace_id: int, list_id: int | None, arrivals: Iterable[Arrival]) -> Totals:
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for all leads of an import. `existing`: leads that are there already are updated, or left as they are (and count as `duplicate`).
+
+    `source` and `lawful_basis` are kept where a lead has none yet; `tags` join those it has.
+    """
+
+    existing: Literal["update", "skip"] = "update"
+    source: str = ""
+    lawful_basis: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """An import in a worker's hands. `options` is what was said at its start; `token` fences off whoever had it before."""
+
+    id: int
+    workspace_id: int
+    list_id: int | None
+    kind: Literal["csv", "xlsx"]
+    bytes: int
+    options: dict[str, Any]
+    attempts: int
+    token: int
+
+
+PLAIN: Final = Terms()
+
+
+def take(
+    db: Connection,
+    workspace_id: int,
+    list_id: int | None,
+    arrivals: Iterable[Arrival],
+    terms: Terms = PLAIN,
+) -> Totals:
     """Takes leads into the workspace and onto a list, and enrolls them in the running campaigns that it feeds; at most once a transaction.
 
     `arrivals` may come as slowly as memory likes: they are streamed to the server. NotFoundError, StateError (`list_archived`).
     """
     if list_id is not None:
         lists.read(db, workspace_id, list_id)
-    _stage(db, arrivals)
+    db.execute(sql("imports.make_arrivals"))
+    rows = _copy(db, arrivals)
+    return take_brought(db, workspace_id, list_id, terms, large=rows > _FEW)
+
+
+def take_brought(
+    db: Connection,
+    workspace_id: int,
+    list_id: int | None,
+    terms: Terms = PLAIN,
+    *,
+    large: bool,
+    told: Callable[[], None] = lambda: None,
+) -> Totals:
+    """The same of rows that stand in `arrivals` already. `told` is called between the statements, each of which may take seconds."""
     workspace = {"workspace_id": workspace_id}
-    db.execute(sql("imports.mark_suppressed"), workspace)
-    db.execute(sql("imports.mark_duplicates"))
-    db.execute(sql("imports.recognise"), workspace)
-    db.execute(sql("imports.create_leads"), workspace)
-    db.execute(sql("imports.tell_created"), workspace | {"list_id": list_id})
-    if news := [row["lead_id"] for row in db.execute(sql("imports.brings_news"))]:
+    given = workspace | msgspec.structs.asdict(terms) | {"tags": sorted(set(terms.tags))}
+    db.execute(sql("imports.make_refused"))
+    db.execute(sql("imports.make_taken"))
+    if large:
+        db.execute(sql("imports.allow_memory"))
+        db.execute(sql("imports.hold_workspace"), workspace)
+        db.execute(sql("imports.analyse_arrivals"))
+    db.execute(sql("imports.refuse_invalid"))
+    db.execute(sql("imports.refuse_suppressed"), workspace)
+    db.execute(sql("imports.refuse_duplicates"))
+    told()
+    if large:
+        db.execute(sql("imports.analyse_refused"))
+    known = sql("imports.recognise") if terms.existing == "update" else sql("imports.refuse_known")
+    db.execute(known, workspace)
+    if large:
+        db.execute(sql("imports.analyse_taken"))
+    db.execute(sql("imports.create_leads"), given)
+    told()
+    data = {} if list_id is None else {"list_id": list_id}
+    db.execute(sql("imports.tell_created"), workspace | {"data": msgspec.json.encode(data).decode()})
+    told()
+    if large:
+        db.execute(sql("imports.analyse_taken"))
+    if terms.existing == "update" and (
+        news := [row["lead_id"] for row in db.execute(sql("imports.brings_news"), given)]
+    ):
         walks.free_held(db, workspace_id, lead_ids=news)
-        db.execute(sql("imports.update_known"))
+        db.execute(sql("imports.update_known"), given)
+    told()
     if list_id is not None:
         _put_on_list(db, workspace_id, list_id)
     row = db.execute(sql("imports.totals")).fetchone()
     return msgspec.convert(row, Totals)
+
+
+def bring(db: Connection, arrivals: Iterable[Arrival]) -> Iterator[int]:
+    """Brings rows to this connection, which no transaction may be open on, a batch at a time; yields how many have come so far after each."""
+    db.execute(sql("imports.keep_arrivals"))
+    rest, rows = iter(arrivals), 0
+    while brought := _copy(db, islice(rest, BATCH)):
+        rows += brought
+        yield rows
 
 
 def outcomes(db: Connection) -> list[Row]:
@@ -55,17 +146,27 @@ def outcomes(db: Connection) -> list[Row]:
     return db.execute(sql("imports.outcomes")).fetchall()
 
 
-def keep(db: Connection, workspace_id: int, list_id: int, filename: str, totals: Totals) -> int:
+def keep(db: Connection, workspace_id: int, list_id: int, filename: str, totals: Totals, *, size: int = 0) -> int:
     """Writes down an import that `take` did in this transaction, with the rows that were not taken; returns its id."""
-    values = msgspec.structs.asdict(totals) | {"workspace_id": workspace_id, "list_id": list_id, "filename": filename}
-    row = db.execute(sql("imports.insert_import"), values).fetchone()
+    values = {"workspace_id": workspace_id, "list_id": list_id, "filename": filename, "bytes": size}
+    row = db.execute(sql("imports.insert_done"), msgspec.structs.asdict(totals) | values).fetchone()
     assert row is not None
     db.execute(sql("imports.keep_rejects"), {"id": row["id"]})
     return int(row["id"])
 
 
+def lacking(db: Connection, names: Sequence[str]) -> dict[str, int]:
+    """By field (lower case): how many of the leads taken in this transaction have nothing in it; fields that all have are left out."""
+    return {row["name"]: row["leads"] for row in db.execute(sql("imports.lacking"), {"names": list(names)})}
+
+
+def needs(db: Connection, workspace_id: int, list_id: int) -> list[Row]:
+    """The mails of the campaigns that a list feeds and that are not completed: `id` and `name` of the campaign, `subjects`, `body`."""
+    return db.execute(sql("imports.needs"), {"workspace_id": workspace_id, "list_id": list_id}).fetchall()
+
+
 def read(db: Connection, workspace_id: int, import_id: int) -> Row:
-    """`id`, `list_id`, `filename`, the totals, `created_at`. NotFoundError."""
+    """`id`, `list_id`, `filename`, `state`, how far it is, the totals, times; and `now`, by which they are compared. NotFoundError."""
     row = db.execute(sql("imports.read_import"), {"workspace_id": workspace_id, "id": import_id}).fetchone()
     if row is None:
         raise NotFoundError("There is no such import.")
@@ -73,35 +174,182 @@ def read(db: Connection, workspace_id: int, import_id: int) -> Row:
 
 
 def page(db: Connection, workspace_id: int, *, list_id: int | None, after: int | None, limit: int) -> list[Row]:
-    """Imports in order of their ids, into one list or all."""
+    """Imports in order of their ids, into one list or all; without their previews."""
     values = {"workspace_id": workspace_id, "list_id": list_id, "after": after or 0, "limit": limit}
     return db.execute(sql("imports.page"), values).fetchall()
 
 
-def rejects(db: Connection, workspace_id: int, import_id: int, *, after: int | None, limit: int) -> list[Row]:
-    """Rows that an import did not take: `line`, `verdict`, `reason`, `raw`, in order of the lines."""
-    values = {"workspace_id": workspace_id, "id": import_id, "after": after or 0, "limit": limit}
+def rejects(
+    db: Connection, workspace_id: int, import_id: int, *, after: int | None, limit: int, verdict: str | None = None
+) -> list[Row]:
+    """Rows that an import did not take, for one reason or any: `line`, `verdict`, `reason`, `raw`, in order of the lines."""
+    values = {
+        "workspace_id": workspace_id,
+        "id": import_id,
+        "after": after or 0,
+        "limit": limit,
+        "verdict": verdict,
+    }
     return db.execute(sql("imports.rejects"), values).fetchall()
 
 
-def _stage(db: Connection, arrivals: Iterable[Arrival]) -> None:
-    db.execute(sql("imports.make_arrivals"))
+def receive(db: Connection, workspace_id: int, filename: str) -> int:
+    """The id of a file that begins to come."""
+    row = db.execute(sql("imports.receive"), {"workspace_id": workspace_id, "filename": filename}).fetchone()
+    assert row is not None
+    return int(row["id"])
+
+
+def put_piece(db: Connection, import_id: int, number: int, data: bytes) -> None:
+    """The next `PIECE` bytes of a file."""
+    db.execute(sql("imports.put_piece"), {"id": import_id, "number": number, "data": data})
+
+
+def received(db: Connection, import_id: int, *, kind: str, filename: str, size: int, preview: bytes) -> None:
+    """The file is whole; `preview` is JSON."""
+    values = {"id": import_id, "kind": kind, "filename": filename, "bytes": size, "preview": preview.decode()}
+    db.execute(sql("imports.received"), values)
+
+
+def forget(db: Connection, import_id: int) -> None:
+    """Forgets a file that is not whole."""
+    db.execute(sql("imports.forget"), {"id": import_id})
+
+
+def enqueue(db: Connection, workspace_id: int, import_id: int, list_id: int | None, options: bytes) -> None:
+    """Lets a worker take the file, as `options` (JSON) say. NotFoundError; StateError: `import_started`, or `list_archived`."""
+    read(db, workspace_id, import_id)
+    if list_id is not None and lists.read(db, workspace_id, list_id)["archived_at"] is not None:
+        raise _archived()
+    values = {"workspace_id": workspace_id, "id": import_id, "list_id": list_id, "options": options.decode()}
+    if db.execute(sql("imports.enqueue"), values).fetchone() is None:
+        raise StateError("The import has been started, or is over.", code="import_started")
+
+
+def cancel(db: Connection, workspace_id: int, import_id: int) -> None:
+    """Ends an import before its rows are taken; after this nothing of it comes. NotFoundError; StateError (`import_over`)."""
+    read(db, workspace_id, import_id)
+    if db.execute(sql("imports.cancel"), {"workspace_id": workspace_id, "id": import_id}).fetchone() is None:
+        raise StateError("The import is over already.", code="import_over")
+    db.execute(sql("imports.drop_pieces"), {"id": import_id})
+
+
+def claim(db: Connection, worker_id: int, lease: float) -> Claim | None:
+    """The next import whose turn it is, or whose worker has been silent for `lease` seconds; None if there is none."""
+    row = db.execute(sql("imports.claim"), {"worker_id": worker_id, "lease": lease}).fetchone()
+    return None if row is None else msgspec.convert(row, Claim)
+
+
+def progress(db: Connection, it: Claim, *, phase: Literal["reading", "taking"], rows: int, size: int) -> bool:
+    """Tells how many rows and bytes were read; False if it is this worker's no more."""
+    values = {"id": it.id, "token": it.token, "phase": phase, "rows": rows, "bytes": size}
+    return db.execute(sql("imports.progress"), values).fetchone() is not None
+
+
+def finish(db: Connection, it: Claim, totals: Totals, missing: bytes) -> bool:
+    """The last word of the transaction that took the rows; False: it is this worker's no more, and the transaction must be rolled back."""
+    db.execute(sql("imports.keep_rejects"), {"id": it.id})
+    values = msgspec.structs.asdict(totals) | {"id": it.id, "token": it.token, "missing": missing.decode()}
+    return db.execute(sql("imports.finish"), values).fetchone() is not None
+
+
+def fail(db: Connection, it: Claim, faults: Sequence[Fault]) -> None:
+    """The file cannot be taken, and `faults` say why."""
+    values = {"id": it.id, "token": it.token, "faults": msgspec.json.encode(faults).decode()}
+    db.execute(sql("imports.fail"), values)
+
+
+def release(db: Connection, it: Claim) -> None:
+    """Puts it back in its place: the worker stops."""
+    db.execute(sql("imports.release"), {"id": it.id, "token": it.token})
+
+
+def drop_pieces(db: Connection, import_id: int) -> None:
+    """Forgets the bytes of a file that is done with."""
+    db.execute(sql("imports.drop_pieces"), {"id": import_id})
+
+
+def tidy(db: Connection, *, received_before: datetime, mapped_before: datetime) -> None:
+    """Forgets files that broke off, and those that nobody said a word about since."""
+    db.execute(sql("imports.expire"), {"received_before": received_before, "mapped_before": mapped_before})
+    db.execute(sql("imports.sweep_pieces"))
+
+
+class File(io.RawIOBase):
+    """A file's bytes as they lie in the ledger, read from any place; each piece by a transaction of its own. `furthest`: the last byte that was read."""
+
+    def __init__(self, database: Database, import_id: int, size: int) -> None:
+        self._database, self._id, self._size = database, import_id, size
+        self._at = 0
+        self._held: tuple[int, bytes] = (-1, b"")
+        self.furthest = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As files do."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def tell(self) -> int:
+        """The place."""
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any buffer, as in the base class
+        """What is left of the piece at this place, as far as there is room."""
+        if self._at >= self._size:
+            return 0
+        number, offset = divmod(self._at, PIECE)
+        data = self._piece(number)[offset : offset + len(buffer)]
+        buffer[: len(data)] = data
+        self._at += len(data)
+        self.furthest = max(self.furthest, self._at)
+        return len(data)
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it in order."""
+        for number in count():
+            if number * PIECE >= self._size:
+                return
+            yield (piece := self._piece(number))
+            self.furthest = number * PIECE + len(piece)
+
+    def _piece(self, number: int) -> bytes:
+        if self._held[0] != number:
+            with self._database.transaction() as db:
+                row = db.execute(sql("imports.read_piece"), {"id": self._id, "number": number}).fetchone()
+            if row is None:
+                raise NotFoundError("The file is gone: the import was cancelled.")
+            self._held = (number, bytes(row["data"]))
+        return self._held[1]
+
+
+def _copy(db: Connection, arrivals: Iterable[Arrival]) -> int:
     encode = msgspec.json.Encoder().encode
     rows = 0
     with db.cursor() as cursor, cursor.copy(sql("imports.copy_arrivals")) as copy:
         for a in arrivals:
-            verdict = "invalid" if a.fault else None
-            fields = encode(a.fields).decode()
-            copy.write_row((a.line, a.email, a.first_name, a.last_name, a.company, fields, a.raw, verdict, a.fault))
+            fields = encode(a.fields).decode() if a.fields else "{}"
+            copy.write_row((a.line, a.email, a.first_name, a.last_name, a.company, fields, a.raw, a.fault))
             rows += 1
-    if rows > _FEW:
-        db.execute(sql("imports.analyse_arrivals"))
+    return rows
 
 
 def _put_on_list(db: Connection, workspace_id: int, list_id: int) -> None:
     """Late, because it holds the list: whoever wants to start a campaign on it waits from here to the end."""
     lists.hold_shared(db, workspace_id, list_id)
     if lists.read(db, workspace_id, list_id)["archived_at"] is not None:
-        raise StateError("The list is archived; leads are added to lists in use.", code="list_archived")
+        raise _archived()
     db.execute(sql("imports.put_on_list"), {"list_id": list_id})
     walks.enroll_arrivals(db, list_id)
+
+
+def _archived() -> StateError:
+    return StateError("The list is archived; leads are added to lists in use.", code="list_archived")

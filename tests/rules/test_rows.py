@@ -1,4 +1,4 @@
-"""Rows: columns are found by their names, and each row is a lead or says why it is none."""
+"""What columns mean: proposed from names and from what stands in them, and chosen by a person, with every slip told."""
 
 import pytest
 
@@ -6,100 +6,85 @@ from cleanmails.errors import InvalidError
 from cleanmails.rules import csvtext, rows
 
 
-def leads(text: str):
-    return list(rows.arrivals(csvtext.rows([text.encode()])))
+def propose(text):
+    return rows.propose(csvtext.rows([text.encode()]))
 
 
-def header(*names: str) -> rows.Columns:
-    return rows.columns(names)
+def targets(text):
+    return [column.target for column in propose(text).columns]
 
 
-@pytest.mark.parametrize("name", ["email", "E-Mail", " EMAIL ", "Email Address", "e_mail", "Work email", "mail"])
-def test_the_column_of_addresses_is_found(name):
-    assert header("Company", name).email == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "field"),
-    [
-        ("First Name", "first_name"), ("firstname", "first_name"), ("Name", "first_name"), ("Given name", "first_name"),
-        ("LAST_NAME", "last_name"), ("Surname", "last_name"), ("Company name", "company"), ("Organisation", "company"),
-    ],
-)  # fmt: skip
-def test_the_columns_of_names_are_found(name, field):
-    assert getattr(header("email", name), field) == 1
-
-
-def test_the_better_name_wins_and_the_other_column_is_kept():
-    known = header("Surname", "Last name", "Work email", "Email")
-    assert (known.last_name, known.email) == (1, 3)
-    assert known.fields == (("surname", 0), ("work_email", 2))
-
-
-def test_other_columns_become_fields_with_names_of_their_own():
-    known = header("email", "Job Title", "job-title", "", "Email", "Straße")
-    assert known.fields == (("job_title", 1), ("job_title_2", 2), ("column_4", 3), ("email_2", 4), ("strasse", 5))
-
-
-def test_a_table_without_addresses_is_refused_and_its_names_are_told():
+def codes(call, *given):
     with pytest.raises(InvalidError) as caught:
-        header("Name", "Phone")
-    assert caught.value.faults[0].code == "no_email_column"
-    assert "Name, Phone" in caught.value.faults[0].message
-
-
-def test_a_table_without_a_header_is_refused():
-    with pytest.raises(InvalidError):
-        leads("ada@example.com,Ada\nbob@example.com,Bob\n")
+        call(*given)
+    return [(fault.field, fault.code) for fault in caught.value.faults]
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
-    [("", "empty"), ("\n\n", "empty"), ('"email,name\n', "header"), ("," * 500 + "email\n", "too_many_columns")],
-)
-def test_what_is_no_table_of_leads_is_refused(text, code):
-    with pytest.raises(InvalidError) as caught:
-        leads(text)
-    assert caught.value.faults[0].code == code
-    assert caught.value.faults[0].field == "file"
-
-
-def test_a_header_alone_is_a_table_of_nobody():
-    assert leads("email,name\n") == []
-
-
-def test_a_row_becomes_a_lead():
-    [lead] = leads(
-        'E-mail;First name;Last name;Company;Job title;Note\n ADA@Example.com ; Ada ;Lovelace;"Engines; Ltd";Analyst;\n'
-    )
-    assert (lead.line, lead.email, lead.first_name, lead.last_name) == (2, "ada@example.com", "Ada", "Lovelace")
-    assert (lead.company, lead.fields, lead.fault) == ("Engines; Ltd", {"job_title": "Analyst"}, None)
-
-
-def test_a_short_row_has_nothing_in_what_it_lacks():
-    [lead] = leads("email,name,city\nada@example.com\n")
-    assert (lead.first_name, lead.fields, lead.fault) == ("", {}, None)
-
-
-@pytest.mark.parametrize(
-    ("row", "word"),
+    ("header", "expected"),
     [
-        ("ada,Ada", "@-sign"),
-        (",Ada", "empty"),
-        ("ada@example.com,Ada,1,2", "4 cells"),
-        ("ada@example.com,A\0da", "NUL"),
-        (f"ada@example.com,{'x' * 5_000}", "longer"),
-        ('ada@example.com,"Ada" L', "quote"),
+        ("E-Mail,First name,Surname,Company", ["email", "first_name", "last_name", "company"]),
+        ("email,name,Job Title,Job title", ["email", "first_name", "job_title", "job_title_2"]),
+        ("Full name,Work email", ["full_name", "email"]),
+        ("Full name,Work email,Last name", ["full_name", "email", "last_name"]),
+        ("email,email,,City", ["email", "email_2", None, "city"]),
     ],
 )
-def test_a_row_that_is_no_lead_says_why(row, word):
-    bad, good = leads(f"email,name\n{row}\nbob@example.com,Bob\n")
-    assert (bad.line, bad.email) == (2, "")
-    assert word in bad.fault
-    assert bad.raw == row[:2_000].replace("\0", "\ufffd")
-    assert good.email == "bob@example.com"
+def test_columns_are_known_by_their_names(header, expected):
+    assert targets(header + "\n") == expected
 
 
-def test_empty_cells_behind_the_last_column_are_no_fault():
-    [lead] = leads("email,name\nada@example.com,Ada,,\n")
-    assert lead.fault is None
+def test_a_full_name_fills_what_the_others_leave_empty():
+    known = rows.chosen(["full_name", "email", "last_name"])
+    table = csvtext.rows([b"Ada King Lovelace,ada@example.com,Byron\nBob B,bob@example.com,\n"])
+    leads = [rows.verdict(row, known) for row in table]
+    assert [(lead.first_name, lead.last_name) for lead in leads] == [("Ada", "Byron"), ("Bob", "B")]
+
+
+def test_addresses_are_known_by_what_they_are():
+    assert targets("Contact,Reach\nAda,ada@example.com\nBob,bob@example.com\n") == ["contact", "email"]
+
+
+def test_a_file_without_a_header_is_noticed():
+    found = propose("Ada,ada@example.com,London\nBob,bob@example.com,\n")
+    assert found.header is False
+    assert [(each.name, each.target, each.filled) for each in found.columns] == [
+        ("", "column_1", 2),
+        ("", "email", 2),
+        ("", "column_3", 1),
+    ]
+    assert found.rows[0] == ["Ada", "ada@example.com", "London"]
+
+
+def test_a_file_without_addresses_proposes_none():
+    assert targets("name,phone\nAda,1\n") == ["first_name", "phone"]
+
+
+def test_a_preview_is_small():
+    found = propose("email,x\n" + "".join(f"p{n}@example.com,{'y' * 500}\n" for n in range(50)))
+    assert len(found.rows) == rows.FIRST_ROWS + 1
+    assert max(len(cell) for row in found.rows for cell in row) == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("", "empty"), ("email" + ",x" * 10_000, "too_many_columns"), ('"a', "header")]
+)
+def test_what_is_no_table_is_refused(text, code):
+    assert codes(propose, text) == [("file", code)]
+
+
+def test_every_slip_of_a_choice_is_told():
+    assert codes(rows.chosen, ["first_name", "Name", "???", None, "unsubscribe url"]) == [
+        ("columns[1]", "same_field"),
+        ("columns[2]", "field_name"),
+        ("columns[4]", "own_field"),
+        ("columns", "no_email_column"),
+    ]
+
+
+def test_rows_are_read_as_chosen():
+    known = rows.chosen([None, "E-Mail".replace("-", ""), "full_name", "Job Title"])
+    [row] = csvtext.rows([b"x;ada@example.com;Ada King Lovelace;Analyst"])
+    lead = rows.verdict(row, known)
+    assert (lead.email, lead.first_name, lead.last_name) == ("ada@example.com", "Ada", "King Lovelace")
+    assert lead.fields == {"job_title": "Analyst"}
