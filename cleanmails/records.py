@@ -481,6 +481,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     references: tuple[str, ...] = ()
     from_address: str = ""
     from_name: str = ""
+    reply_to: str = ""
     to: tuple[str, ...] = ()
     subject: str = ""
     date: datetime | None = None

@@ -6,7 +6,7 @@ INSERT INTO campaigns (workspace_id, name, version) VALUES (%(workspace_id)s::bi
 RETURNING id;
 
 -- name: read_campaigns
-SELECT c.id, c.name, c.status, c.check_reply, c.track_opens, c.track_clicks, c.schedule, c.launch_at, c.max_new_leads_per_day, c.on_sender_loss,
+SELECT c.id, c.name, c.status, c.check_reply, c.stop_company_on_reply, c.track_opens, c.track_clicks, c.schedule, c.launch_at, c.max_new_leads_per_day, c.on_sender_loss,
        c.missing_field, c.promote_winner, c.pause_reason, c.run, c.started_at, c.completed_at, c.created_at, c.updated_at, c.version,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'name', l.name) ORDER BY l.id), '[]')
         FROM campaign_lists a JOIN lists l ON l.id = a.list_id WHERE a.campaign_id = c.id) AS lists,
@@ -36,7 +36,7 @@ SELECT list_id AS id FROM campaign_lists WHERE campaign_id = %(id)s::bigint;
 
 -- name: write_settings
 UPDATE campaigns
-SET name = %(name)s::text, check_reply = %(check_reply)s::boolean, track_opens = %(track_opens)s::boolean, track_clicks = %(track_clicks)s::boolean,
+SET name = %(name)s::text, check_reply = %(check_reply)s::boolean, stop_company_on_reply = %(stop_company_on_reply)s::boolean, track_opens = %(track_opens)s::boolean, track_clicks = %(track_clicks)s::boolean,
     schedule = %(schedule)s::jsonb, launch_at = %(launch_at)s::timestamptz, max_new_leads_per_day = %(max_new_leads_per_day)s::integer,
     on_sender_loss = %(on_sender_loss)s::text, missing_field = %(missing_field)s::text, promote_winner = %(promote_winner)s::text,
     updated_at = now(), version = version + 1

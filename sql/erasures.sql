@@ -47,6 +47,24 @@ UPDATE events SET data = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FR
                           WHERE key IN ('step', 'verdict', 'was', 'failure', 'code', 'reason', 'kind', 'list_id'))
 WHERE lead_id = %(lead_id)s::bigint;
 
+-- name: forget_conversations
+-- What the lead wrote, what was answered and noted. What was counted of it are events.
+DELETE FROM threads WHERE lead_id = %(lead_id)s::bigint;
+
+-- name: forget_messages
+-- What came from the address, or about the lead, outside of a conversation; that it was seen stays, so that it is not read again.
+UPDATE inbox_messages
+SET state = 'ignored', meaning = '{}', evidence = '{}', message_id = NULL, from_address = '', from_name = '', subject = '', body = '', reply = '', html = '',
+    attachments = '[]', refs = '{}', reply_to = NULL, lead_id = NULL, delivery_id = NULL, campaign_id = NULL, thread_id = NULL
+WHERE workspace_id = %(workspace_id)s::bigint
+  AND (lead_id = %(lead_id)s::bigint OR from_address = %(email)s::text OR reply_to = %(email)s::text
+       OR (state = 'review' AND strpos(lower(meaning::text || body), %(email)s::text) > 0));
+
+-- name: forget_outlets
+-- What receivers of events answered: it may repeat what they were told.
+UPDATE outlet_attempts a SET answer = '', error = NULL
+FROM outlet_messages m WHERE m.workspace_id = %(workspace_id)s::bigint AND m.thread = %(lead_id)s::bigint AND a.message_id = m.id;
+
 -- name: forget_answers
 -- What a model said of the lead.
 DELETE FROM ai_answers WHERE lead_id = %(lead_id)s::bigint;
@@ -82,6 +100,18 @@ SELECT jsonb_build_object(
     'generated', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.campaign_id, a.step), '[]')
                   FROM leads l JOIN ai_answers a ON a.lead_id = l.id
                   WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
+    'messages', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', m.settled_at, 'kind', m.kind, 'from', m.from_address, 'subject', m.subject, 'text', m.body,
+                                                              'attachments', m.attachments) ORDER BY m.id), '[]')
+                 FROM inbox_messages m
+                 WHERE m.workspace_id = %(workspace_id)s::bigint
+                   AND (m.from_address = %(email)s::text
+                        OR m.lead_id IN (SELECT l.id FROM leads l WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text))),
+    'answers', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', a.created_at, 'to', a.to_address, 'subject', a.subject, 'text', a.body) ORDER BY a.id), '[]')
+                FROM leads l JOIN threads t ON t.lead_id = l.id JOIN answers a ON a.thread_id = t.id
+                WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
+    'notes', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', n.created_at, 'text', n.text) ORDER BY n.id), '[]')
+              FROM leads l JOIN threads t ON t.lead_id = l.id JOIN notes n ON n.thread_id = t.id
+              WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
     'events', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'type', e.type, 'data', e.data) ORDER BY e.id), '[]')
                FROM leads l JOIN events e ON e.lead_id = l.id
                WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text)

@@ -26,6 +26,9 @@ FROM (
     UNION ALL
     SELECT m.delivery_id, m.message_id FROM inbox_messages m
     WHERE m.message_id = ANY (%(ids)s::text[]) AND m.workspace_id = %(workspace_id)s::bigint AND m.state = 'settled' AND m.delivery_id IS NOT NULL
+    UNION ALL
+    SELECT (SELECT m.delivery_id FROM inbox_messages m WHERE m.thread_id = a.thread_id AND m.delivery_id IS NOT NULL ORDER BY m.id DESC LIMIT 1), a.message_id
+    FROM answers a WHERE a.message_id = ANY (%(ids)s::text[]) AND a.workspace_id = %(workspace_id)s::bigint
 ) n
 JOIN deliveries d ON d.id = n.id
 JOIN leads l ON l.id = d.lead_id
@@ -115,7 +118,7 @@ UPDATE inbox_messages
 SET state = %(state)s::text, kind = %(kind)s::text, meaning = %(meaning)s::jsonb, thread_id = %(thread_id)s::bigint, campaign_id = %(campaign_id)s::bigint,
     lead_id = %(lead_id)s::bigint, delivery_id = %(delivery_id)s::bigint, evidence = %(evidence)s::jsonb, message_id = %(message_id)s::text,
     from_address = %(from_address)s::text, from_name = %(from_name)s::text, subject = %(subject)s::text, body = %(body)s::text, reply = %(reply)s::text,
-    html = %(html)s::text, attachments = %(attachments)s::jsonb, refs = %(refs)s::text[], sent_at = %(sent_at)s::timestamptz
+    html = %(html)s::text, attachments = %(attachments)s::jsonb, refs = %(refs)s::text[], sent_at = %(sent_at)s::timestamptz, reply_to = %(reply_to)s::text
 WHERE id = %(id)s::bigint;
 
 -- name: ignore_message
@@ -124,6 +127,12 @@ UPDATE inbox_messages SET state = 'ignored', kind = %(kind)s::text, evidence = %
 
 -- name: take_review
 -- A message that waits for a person to say whose it is.
-SELECT digest, message_id, refs, from_address, from_name, subject, sent_at, body, reply, html, attachments, meaning
+SELECT digest, message_id, refs, from_address, from_name, subject, sent_at, reply_to, body, reply, html, attachments, meaning
 FROM inbox_messages WHERE id = %(id)s::bigint AND workspace_id = %(workspace_id)s::bigint AND state = 'review'
 FOR UPDATE;
+
+-- name: settle_answer
+-- A copy in Sent, or a reply to it, proves that an answer from here went out; `mine`: the message is that answer.
+UPDATE answers SET state = 'sent', settled_at = coalesce(settled_at, %(now)s::timestamptz)
+WHERE message_id = ANY (%(ids)s::text[]) AND workspace_id = %(workspace_id)s::bigint
+RETURNING id;

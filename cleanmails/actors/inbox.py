@@ -187,7 +187,11 @@ def _nobodys(db: Connection, workspace_id: int, id: int, letter: Inbound, meanin
 
 def _own(db: Connection, workspace_id: int, id: int, letter: Inbound, meaning: Meaning, now: datetime) -> Settled:
     """What we wrote ourselves never counts. A copy of a mail proves that it went out; what a person wrote by hand belongs to the conversation."""
-    copies = inbox.by_message_id(db, workspace_id, [letter.message_id] if letter.message_id else [])
+    own_id = [letter.message_id] if letter.message_id else []
+    if inbox.settle_answer(db, workspace_id, own_id, now):
+        inbox.ignore_message(db, id, "own", {"why": "answer"})
+        return Settled(message_id=id, state="ignored", kind="own", fresh=True)
+    copies = inbox.by_message_id(db, workspace_id, own_id)
     if mine := next((row for row in copies if row["message_id"] == letter.message_id), None):
         if mine["state"] == DeliveryState.UNKNOWN:
             evidence.assume_sent(db, workspace_id, [mine["id"]], "a copy in Sent")

@@ -176,7 +176,7 @@ def make(
     raw = message.compose(letter).raw
     print_ = bytes.fromhex(message.fingerprint(raw))
     if row["key_id"] is not None:
-        raw = dkim.sign(raw, _key(work, row), signed_at=int(now.timestamp()))
+        raw = dkim.sign(raw, key(work, row), signed_at=int(now.timestamp()))
     return Rendered(
         id=row["id"],
         token=row["token"],
@@ -282,7 +282,9 @@ def _message_id(work: Kit, row: Row) -> str:
     return message.message_id(token, row["sender_address"].rpartition("@")[2])
 
 
-def _key(work: Kit, row: Row) -> dkim.Key:
+def key(work: Kit, row: Row) -> dkim.Key:
+    """The key that a domain signs with, of a row with `key_id`, `key_made_at`, `domain_name` and `selector`."""
+
     def load() -> dkim.Key:
         with work.database.transaction() as db:
             sealed = deliveries.dkim_key(db, row["key_id"])

@@ -22,6 +22,7 @@ from cleanmails.api.attempts import Attempts
 from cleanmails.api.body import JsonBody
 from cleanmails.api.campaigns import Campaigns
 from cleanmails.api.comfort import Comfort, Meter
+from cleanmails.api.conversations import Conversations, Reviews
 from cleanmails.api.dkim_keys import DkimKeys
 from cleanmails.api.domains import Domains
 from cleanmails.api.events import Events
@@ -91,6 +92,8 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     PersonalData,
     SuppressionFiles,
     Unknowns,
+    Conversations,
+    Reviews,
     Exports,
     Events,
     Webhooks,

@@ -80,6 +80,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     status: CampaignStatus
     check_reply: bool
+    stop_company_on_reply: bool
     track_opens: bool
     track_clicks: bool
     schedule_config: SendingWindow | None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 CODES: Final[Mapping[str, str]] = {
+    "answered_already": "The same words were sent to this conversation just now.",
     "already_started": "The campaign has been started before; resume it.",
     "busy": "A part that is needed does not answer now.",
     "campaign_completed": "The campaign is completed and changes no more; make a copy.",
@@ -40,6 +41,7 @@ CODES: Final[Mapping[str, str]] = {
     "redis_unavailable": "The queues and counters (Redis) do not answer.",
     "refused": "The request cannot be taken as it was sent.",
     "second_factor_required": "The password is right; send the same again with the code of the authenticator app.",
+    "sender_gone": "The sender of the conversation is deleted.",
     "sender_restricted": "The sender sends nothing, and changes no status, before it has passed a test.",
     "stale": "The thing was changed since it was read; read it again.",
     "suppressed": "The address or its domain is suppressed.",

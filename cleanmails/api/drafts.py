@@ -21,7 +21,7 @@ SubjectsText = Annotated[str, msgspec.Meta(max_length=100_000)]
 
 _EXAMPLE: Final = {"days": [1, 2, 3, 4, 5], "start": "09:00", "end": "17:00", "timezone": "Europe/Berlin"}
 _PLAIN: Final = (
-    "name", "check_reply", "track_opens", "track_clicks", "launch_at", "max_new_leads_per_day", "on_sender_loss", "missing_field",
+    "name", "check_reply", "stop_company_on_reply", "track_opens", "track_clicks", "launch_at", "max_new_leads_per_day", "on_sender_loss", "missing_field",
     "promote_winner",
 )  # fmt: skip
 
@@ -73,6 +73,7 @@ class CampaignChange(msgspec.Struct, frozen=True, kw_only=True):
     name: Title | UnsetType = UNSET
     status: CampaignStatus | UnsetType = UNSET
     check_reply: bool | UnsetType = UNSET
+    stop_company_on_reply: bool | UnsetType = UNSET
     track_opens: bool | UnsetType = UNSET
     track_clicks: bool | UnsetType = UNSET
     schedule_config: (
@@ -107,7 +108,7 @@ class CampaignChange(msgspec.Struct, frozen=True, kw_only=True):
 class NewCampaign(CampaignChange, frozen=True, kw_only=True):
     """A campaign to be made; with the status `running` it is launched at once, or not made at all.
 
-    Left out: `check_reply` on, `track_opens` and `track_clicks` off, no schedule (always open), no limit of new leads, `on_sender_loss` wait,
+    Left out: `check_reply` on, `stop_company_on_reply` off (a reply ends the walks of others at the same company too), `track_opens` and `track_clicks` off, no schedule (always open), no limit of new leads, `on_sender_loss` wait,
     `missing_field` hold, `promote_winner` none.
     """
 

@@ -74,6 +74,12 @@ def by_address(
     return db.execute(sql("inbox.by_address"), values).fetchall() if addresses else []
 
 
+def settle_answer(db: Connection, workspace_id: int, ids: Sequence[str], now: datetime) -> bool:
+    """Answers from here that these Message-IDs name have gone out; whether there is one."""
+    values = {"workspace_id": workspace_id, "ids": list(ids), "now": now}
+    return bool(ids) and db.execute(sql("inbox.settle_answer"), values).rowcount > 0
+
+
 def sent_mail(db: Connection, workspace_id: int, delivery_id: int) -> Row:
     """One mail of ours that was sent, or may have been. NotFoundError."""
     row = db.execute(sql("inbox.by_id"), {"workspace_id": workspace_id, "id": delivery_id}).fetchone()
@@ -95,6 +101,7 @@ def take_review(db: Connection, workspace_id: int, message_id: int) -> tuple[Inb
         from_name=row["from_name"],
         subject=row["subject"],
         date=row["sent_at"],
+        reply_to=row["reply_to"] or "",
         text=row["body"],
         reply=row["reply"],
         html=row["html"],
@@ -213,6 +220,7 @@ def write_message(db: Connection, message_id: int, letter: Inbound, meaning: Mea
         "attachments": msgspec.json.encode(letter.attachments[:100]).decode(),
         "refs": list(dict.fromkeys([*letter.references, *letter.in_reply_to])),
         "sent_at": letter.date,
+        "reply_to": letter.reply_to or None,
     }
     db.execute(sql("inbox.write_message"), values)
 

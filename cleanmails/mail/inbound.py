@@ -89,7 +89,7 @@ def parse(raw: bytes) -> Inbound:
     headers = _headers(parsed)
     parts = _Parts()
     parts.read(parsed)
-    text = parts.text or _plain(parts.html)
+    text = parts.text or plain(parts.html)
     first = {name: values[0] for name, values in headers.items()}
     name, address = _mailbox(first.get("from", ""))
     message_id = next(iter(_ids(first.get("message-id", ""))), None)
@@ -101,6 +101,7 @@ def parse(raw: bytes) -> Inbound:
         references=_ids(first.get("references", "")),
         from_address=address,
         from_name=name,
+        reply_to=next(iter(_addresses(first.get("reply-to", ""))), ""),
         to=_addresses(first.get("to", "")),
         subject=first.get("subject", "")[:_WORDS],
         date=_date(first.get("date", "")),
@@ -408,7 +409,7 @@ def _date(field: str) -> datetime | None:
         return None
 
 
-def _plain(markup: str) -> str:
+def plain(markup: str) -> str:
     """HTML as text: its blocks as lines, its quotes with `>`."""
     if not markup:
         return ""

@@ -42,7 +42,44 @@ def mailed(house):
             house.workspace, kind, campaign, ada, sent, json.dumps(data),
         )  # fmt: skip
     house.planned(campaign, ada, "rendered", sender=sender, step=1)
+    wrote(house, campaign, ada, sender, sent)
     return campaign, ada
+
+
+def wrote(house, campaign, ada, sender, sent):
+    """She answered, was answered, and was noted on; another message of hers waits in review."""
+    thread = house.one(
+        """INSERT INTO threads (workspace_id, campaign_id, lead_id, sender_id, subject, snippet, last_kind, last_at, last_message_id)
+           VALUES (%s, %s, %s, %s, 'Re: Hello Ada', 'Come to London', 'reply', now(), 1) RETURNING id""",
+        house.workspace, campaign, ada, sender,
+    )  # fmt: skip
+    for n, (state, where) in enumerate([("settled", thread), ("review", None)]):
+        house.run(
+            """INSERT INTO inbox_messages (workspace_id, sender_id, digest, folder, uid, state, kind, meaning, thread_id, lead_id, delivery_id, from_address,
+                                           body, reply, settled_at)
+               VALUES (%s, %s, %s, 'INBOX', 1, %s, 'reply', '{}', %s, %s, %s, 'ada@example.com', 'Come to London', 'Come to London', now())""",
+            house.workspace, sender, bytes([n]) * 32, state, where, ada if where else None, sent if where else None,
+        )  # fmt: skip
+    house.run(
+        """INSERT INTO answers (workspace_id, thread_id, sender_id, state, to_address, subject, body, message_id, created_at, settled_at)
+           VALUES (%s, %s, %s, 'sent', 'ada@example.com', 'Re: Hello Ada', 'See you in London', '<a@b>', now(), now())""",
+        house.workspace, thread, sender,
+    )  # fmt: skip
+    house.run(
+        "INSERT INTO notes (workspace_id, thread_id, text, created_at) VALUES (%s, %s, 'Lives in London', now())", house.workspace, thread
+    )  # fmt: skip
+    outlet = house.one(
+        "INSERT INTO outlets (workspace_id, kind, url, types, xact, event_id) VALUES (%s, 'webhook', 'https://r.example/', '{}', 0, 0) RETURNING id", house.workspace
+    )  # fmt: skip
+    message = house.one(
+        """INSERT INTO outlet_messages (workspace_id, outlet_id, event_id, event_at, type, thread, lane, state, done_at)
+           VALUES (%s, %s, 1, now(), 'email.sent', %s, 0, 'delivered', now()) RETURNING id""",
+        house.workspace, outlet, ada,
+    )  # fmt: skip
+    house.run(
+        "INSERT INTO outlet_attempts (outlet_id, message_id, at, outcome, ms, answer) VALUES (%s, %s, now(), 'delivered', 1, 'thanks for ada@example.com')",
+        outlet, message,
+    )  # fmt: skip
 
 
 def test_everything_known_is_handed_out(api, stranger, viewer, mailed):
@@ -51,6 +88,9 @@ def test_everything_known_is_handed_out(api, stranger, viewer, mailed):
     assert found["mails"][0]["subject"] == "Hello Ada"
     assert found["hits"][0]["remote"] == "198.51.100.7"
     assert [event["type"] for event in found["events"]] == ["email.sent", "email.opened"]
+    assert [each["text"] for each in (*found["messages"], *found["answers"], *found["notes"])] == [
+        "Come to London", "Come to London", "See you in London", "Lives in London",
+    ]  # fmt: skip
     assert (len(found["lists"]), len(found["campaigns"]), found["erased"]) == (1, 1, False)
     assert stranger.post(f"{PATH}/export", json={"email": "ada@example.com"}).json()["lead"] is None
     assert viewer.post(f"{PATH}/export", json={"email": "ada@example.com"}).status_code == 403

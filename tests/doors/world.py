@@ -23,6 +23,7 @@ IDS = frozenset(
     [
         "api_key_id",
         "campaign_id",
+        "conversation_id",
         "delivery_id",
         "dkim_key_id",
         "domain_id",
@@ -32,6 +33,8 @@ IDS = frozenset(
         "invitation_id",
         "lead_id",
         "list_id",
+        "message_id",
+        "note_id",
         "sender_id",
         "session_id",
         "share_id",
@@ -70,6 +73,7 @@ class World:
         self.leads()
         self.campaign()
         self.deliveries()
+        self.conversation()
         self.outlets()
         assert set(self.ids) == IDS
 
@@ -217,6 +221,30 @@ class World:
                 "INSERT INTO events (at, workspace_id, type, campaign_id, lead_id, delivery_id, sender_id, data) VALUES (now(), %s, %s, %s, %s, %s, %s, %s)",
                 workspace, type_, ids["campaign_id"], ids["lead_id"], delivery, ids["sender_id"], json.dumps(data),
             )  # fmt: skip
+
+    def conversation(self):
+        workspace, mark, ids = self.workspace, self.mark, self.ids
+        thread = ids["conversation_id"] = self.one(
+            """INSERT INTO threads (workspace_id, campaign_id, lead_id, sender_id, subject, snippet, last_kind, last_at, last_message_id)
+               VALUES (%s, %s, %s, %s, %s, %s, 'reply', now(), 1)""",
+            workspace, ids["campaign_id"], ids["lead_id"], ids["sender_id"], mark, mark,
+        )  # fmt: skip
+        for n, (state, where) in enumerate([("settled", thread), ("review", None)]):
+            ids["message_id"] = self.one(
+                """INSERT INTO inbox_messages (workspace_id, sender_id, digest, folder, uid, state, kind, meaning, thread_id, lead_id, delivery_id, from_address,
+                                               subject, body, reply, html, evidence, settled_at)
+                   VALUES (%s, %s, %s, 'INBOX', 1, %s, 'reply', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now())""",
+                workspace, ids["sender_id"], bytes([n]) * 32, state, json.dumps({"kind": "reply"}), where, ids["lead_id"], ids["delivery_id"],
+                f"bob@{mark}.example", mark, mark, mark, f"<p>{mark}</p>", json.dumps({"why": "ambiguous", "candidates": [ids["delivery_id"]]}),
+            )  # fmt: skip
+        self.run(
+            """INSERT INTO answers (workspace_id, thread_id, sender_id, state, to_address, subject, body, message_id, created_at, settled_at)
+               VALUES (%s, %s, %s, 'sent', %s, %s, %s, %s, now(), now())""",
+            workspace, thread, ids["sender_id"], f"bob@{mark}.example", mark, mark, f"<answer@{mark}.example>",
+        )  # fmt: skip
+        ids["note_id"] = self.one(
+            "INSERT INTO notes (workspace_id, thread_id, text, created_at) VALUES (%s, %s, %s, now())", workspace, thread, mark
+        )  # fmt: skip
 
     def outlets(self):
         for kind, noun in (("webhook", "webhook_id"), ("slack", "integration_id")):
