@@ -234,8 +234,9 @@ class Conversations(Controller):
         ] = None,
         kind: Annotated[Kind | None, QueryParameter(description="By what came in last.")] = None,
         assigned_to: Annotated[
-            int | None, QueryParameter(description="Whose they are, by user; 0: nobody's.", ge=0, le=_LARGEST)
+            int | None, QueryParameter(description="Whose they are, by user.", ge=1, le=_LARGEST)
         ] = None,
+        unassigned: Annotated[bool | None, QueryParameter(description="Only those that are nobody's.")] = None,
         campaign_id: Annotated[int | None, QueryParameter(description="Of one campaign.", ge=1, le=_LARGEST)] = None,
         sender_id: Annotated[int | None, QueryParameter(description="Of one sender.", ge=1, le=_LARGEST)] = None,
         lead_id: Annotated[int | None, QueryParameter(description="With one lead.", ge=1, le=_LARGEST)] = None,
@@ -251,7 +252,7 @@ class Conversations(Controller):
             label=label,
             unread=unread,
             kind=kind,
-            assigned_to=assigned_to,
+            assigned_to=0 if unassigned else assigned_to,
             campaign_id=campaign_id,
             sender_id=sender_id,
             lead_id=lead_id,

@@ -121,7 +121,7 @@ def test_filters_search_and_pages(api, put, house, mailed, thread):
 
     assert ids("") == [other, thread]
     assert (ids("unread=true"), ids("label=out_of_office"), ids("label=none")) == ([thread], [other], [])
-    assert (ids("kind=auto_reply"), ids("assigned_to=0"), ids("campaign_id=999")) == ([other], [other, thread], [])
+    assert (ids("kind=auto_reply"), ids("unassigned=true"), ids("campaign_id=999")) == ([other], [other, thread], [])
     assert (ids("search=BOB%40b"), ids("search=office"), ids("search=%25")) == ([thread], [other], [])
     first = api.get(f"{PATH}?limit=1").json()
     assert [each["id"] for each in first["items"]] == [other]
