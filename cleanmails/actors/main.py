@@ -18,17 +18,19 @@ if TYPE_CHECKING:
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A kind of worker process: the queues it takes from, how many threads it has, and how many messages it holds ready."""
+    """A kind of worker process: the queues it takes from, how many threads it has, how many messages it holds ready, and whether its statements are
+    planned once (`ledger.db.Database`)."""
 
     queues: tuple[str, ...]
     threads: int
     prefetch: int
+    planned_once: bool = False
 
 
 GROUPS = {
     "plan": Group(("plan",), 2, 32),
-    "render": Group(("render",), 2, 4),
-    "send": Group(("send",), 0, 16),
+    "render": Group(("render",), 2, 4, planned_once=True),
+    "send": Group(("send",), 0, 16, planned_once=True),
     "upkeep": Group(("upkeep", "resolve", "ask"), 6, 4),
     "webhooks": Group((), 8, 1),
     "inbox": Group((), 8, 1),
@@ -84,7 +86,13 @@ def run(
     broker = make_broker(servers.redis_url, middleware=middleware)
     redis = connect(servers.redis_url)
     with (
-        Database(servers.database_url, size=threads + 4, name=f"cleanmails {kind}", checked=False) as database,
+        Database(
+            servers.database_url,
+            size=threads + 4,
+            name=f"cleanmails {kind}",
+            checked=False,
+            planned_once=group.planned_once,
+        ) as database,
         Lease(database, kind) as lease,
     ):
         work = Work(

@@ -24,22 +24,30 @@ class Database:
     """A pool of connections to the ledger. `with database.transaction() as db:` commits at its end, or rolls back with the error."""
 
     def __init__(
-        self, url: str, *, size: int = 4, name: str = "cleanmails", wait: float = 10.0, checked: bool = True
+        self,
+        url: str,
+        *,
+        size: int = 4,
+        name: str = "cleanmails",
+        wait: float = 10.0,
+        checked: bool = True,
+        planned_once: bool = False,
     ) -> None:
         """`size` connections at most; `wait` is how many seconds a caller waits for a free one before BusyError.
 
         `checked` asks a connection whether it still stands before it is given out: a round trip that saves a person an error after a restart
-        of Postgres. Workers try again by themselves and go without.
+        of Postgres. Workers try again by themselves and go without. `planned_once`: the few statements of a worker are planned once for any
+        values, not anew each time; planning takes as long as they do.
         """
         self.url = url
-        self._name = name
+        self._arguments = _arguments(name, planned_once=planned_once)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
             min_size=1,
             max_size=size,
             timeout=wait,
             max_idle=60,
-            kwargs=_arguments(name),
+            kwargs=self._arguments,
             check=ConnectionPool.check_connection if checked else None,
             open=True,
         )
@@ -57,14 +65,14 @@ class Database:
     def session(self) -> Iterator[Connection]:
         """A connection apart from the pool, in autocommit, for work that keeps something on it over many transactions. BusyError (`ledger_down`)."""
         try:
-            with psycopg.Connection[Row].connect(self.url, **_arguments(self._name)) as db:
+            with psycopg.Connection[Row].connect(self.url, **self._arguments) as db:
                 yield db
         except _DOWN as error:
             raise _down() from error
 
     def own(self) -> "Own":
         """A connection for one thread's short statements."""
-        return Own(self.url, self._name)
+        return Own(self.url, self._arguments)
 
     def close(self) -> None:
         """Closes every connection; the database must not be used afterwards."""
@@ -83,16 +91,16 @@ class Own:
     It connects when it is first used, and anew after an error.
     """
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, arguments: dict[str, Any]) -> None:
         self._url = url
-        self._name = name
+        self._arguments = arguments
         self._db: Connection | None = None
 
     def one(self, statement: bytes, values: Mapping[str, Any]) -> Row | None:
         """The first row. BusyError (`ledger_down`) when the ledger does not answer: whether the statement was carried out, nobody knows."""
         try:
             if self._db is None:
-                self._db = psycopg.Connection[Row].connect(self._url, **_arguments(self._name))
+                self._db = psycopg.Connection[Row].connect(self._url, **self._arguments)
             return self._db.execute(statement, values).fetchone()
         except _DOWN as error:
             self.close()
@@ -105,9 +113,12 @@ class Own:
             db.close()
 
 
-def _arguments(name: str) -> dict[str, Any]:
+def _arguments(name: str, *, planned_once: bool) -> dict[str, Any]:
     """What every connection is made with."""
-    return {"row_factory": dict_row, "options": _OPTIONS, "application_name": name, "autocommit": True}
+    common: dict[str, Any] = {"row_factory": dict_row, "application_name": name, "autocommit": True}
+    if planned_once:
+        return common | {"options": f"{_OPTIONS} -c plan_cache_mode=force_generic_plan", "prepare_threshold": 0}
+    return common | {"options": _OPTIONS}
 
 
 def _down() -> BusyError:
