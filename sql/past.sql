@@ -23,6 +23,15 @@ FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(reasons)s::text[], %(heal
      AS t (id, status, reason, health, cooldown, error, error_at, created)
 WHERE s.id = t.id AND s.workspace_id = %(workspace_id)s::bigint;
 
+-- name: health_days
+-- How these mailboxes came to stand as they do, over the last month: from full health twelve days ago, with ups and downs.
+INSERT INTO sender_health (sender_id, day, health, lowest, errors, last_error)
+SELECT s.id, (now() AT TIME ZONE 'UTC')::date - n, level, greatest(0, level - 5), 1 + mod(s.id + n, 3), s.last_error
+FROM senders s
+CROSS JOIN generate_series(0, 29) n
+CROSS JOIN LATERAL (SELECT CASE n WHEN 0 THEN s.health ELSE greatest(0, s.health + (100 - s.health) * least(n, 12) / 12 - mod(s.id * 7 + n * 5, 6))::integer END AS level) l
+WHERE s.id = ANY (%(ids)s::bigint[]) AND s.workspace_id = %(workspace_id)s::bigint AND s.last_error IS NOT NULL;
+
 -- name: break_webhook
 -- A receiver that has answered errors until it was switched off.
 UPDATE outlets
@@ -34,16 +43,16 @@ WHERE id = %(id)s::bigint AND workspace_id = %(workspace_id)s::bigint;
 -- What an outlet was told of this campaign's latest replies: the older half arrived, the others wait.
 INSERT INTO outlet_messages (workspace_id, outlet_id, event_id, event_at, type, thread, lane, state, attempts, first_at, due_at, done_at)
 SELECT e.workspace_id, %(id)s::bigint, e.id, e.at, e.type, e.lead_id, mod(e.lead_id, 4), CASE WHEN arrived THEN 'delivered' ELSE 'pending' END,
-       CASE WHEN arrived THEN 1 ELSE 5 END, e.at, CASE WHEN NOT arrived THEN e.at + interval '6 hours' END,
+       CASE WHEN arrived THEN 1 ELSE 5 END, e.at, CASE WHEN NOT arrived THEN %(until)s::timestamptz + interval '2 hours' END,
        CASE WHEN arrived THEN e.at + interval '2 seconds' END
 FROM (SELECT r.*, row_number() OVER (ORDER BY r.id DESC) > %(waiting)s::integer AS arrived
-      FROM (SELECT * FROM events WHERE workspace_id = %(workspace_id)s::bigint AND type = 'email.replied' ORDER BY id DESC LIMIT %(limit)s::integer) r) e
+      FROM (SELECT * FROM events WHERE workspace_id = %(workspace_id)s::bigint AND type = 'email.replied' AND at < %(until)s::timestamptz ORDER BY id DESC LIMIT %(limit)s::integer) r) e
 ORDER BY e.id;
 
 -- name: log_attempts
 -- Each attempt at them.
 INSERT INTO outlet_attempts (outlet_id, message_id, at, outcome, status, ms, error, answer)
-SELECT m.outlet_id, m.id, m.event_at + n * n * interval '9 minutes', CASE m.state WHEN 'delivered' THEN 'delivered' ELSE 'failed' END,
+SELECT m.outlet_id, m.id, m.event_at + n * n * interval '3 minutes', CASE m.state WHEN 'delivered' THEN 'delivered' ELSE 'failed' END,
        CASE m.state WHEN 'delivered' THEN 200 ELSE 503 END, 40 + mod(m.id * 37 + n * 11, 180),
        CASE WHEN m.state <> 'delivered' THEN 'The receiver answered 503.' END,
        CASE m.state WHEN 'delivered' THEN 'ok' ELSE 'upstream connect error or disconnect/reset before headers' END

@@ -149,9 +149,10 @@ def _states(boxes: list[Mailbox], now: datetime) -> list[SenderState]:
 
 
 def _break_domain(user: User, name: str) -> None:
-    """Somebody changed the SPF record; the next look finds it."""
-    user.publish(name, "TXT", "v=spf1 include:old-host.example -all")
+    """Somebody replaced the DKIM record; the next look finds it."""
     [domain] = [each for each in user.pages("/v1/outreach/domains") if each["name"] == name]
+    [dkim] = [each for each in domain["records"] if each["kind"] == "dkim"]
+    user.publish(dkim["name"], "TXT", "v=DKIM1; k=rsa; p=")
     user.post(f"/v1/outreach/domains/{domain['id']}/verify")
 
 

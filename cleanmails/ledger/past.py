@@ -1,7 +1,7 @@
 """A history that is brought along whole: rows with their ids and times, written table by table. For an empty workspace."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -10,6 +10,9 @@ from cleanmails.ledger.db import Connection
 from cleanmails.ledger.statements import sql
 
 Rows = list[tuple[Any, ...]]
+
+_LONGEST_TRIES = timedelta(hours=2)
+"""For which a webhook's waiting messages were tried."""
 
 _IDS_AT_ONCE = {"lists": 1, "campaigns": 1}
 """Of these there are few; of anything else a thousand ids are drawn together."""
@@ -88,7 +91,7 @@ def know_domains(db: Connection, domains: Iterable[tuple[str, str, str]]) -> Non
 
 
 def dress_senders(db: Connection, workspace_id: int, states: Sequence[SenderState]) -> None:
-    """Sets how these mailboxes stand."""
+    """Sets how these mailboxes stand, and how they came to that."""
     values = {
         "workspace_id": workspace_id,
         "ids": [state.id for state in states],
@@ -101,6 +104,7 @@ def dress_senders(db: Connection, workspace_id: int, states: Sequence[SenderStat
         "createds": [state.created_at for state in states],
     }
     db.execute(sql("past.dress_senders"), values)
+    db.execute(sql("past.health_days"), {"workspace_id": workspace_id, "ids": values["ids"]})
 
 
 def break_webhook(
@@ -111,7 +115,7 @@ def break_webhook(
     reason = "Ten runs in a row have failed. The last answer: 503."
     times = {"at": at, "delivered_at": delivered_at, "created_at": created_at}
     db.execute(sql("past.break_webhook"), values | times | {"reason": reason, "failures": 10})
-    db.execute(sql("past.log_messages"), values | {"waiting": 9, "limit": 60})
+    db.execute(sql("past.log_messages"), values | {"waiting": 9, "limit": 60, "until": at - _LONGEST_TRIES})
     db.execute(sql("past.log_attempts"), {"id": webhook_id})
 
 

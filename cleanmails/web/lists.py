@@ -1,19 +1,29 @@
 """Lists with their leads, and the files that were uploaded onto them."""
 
-from typing import Any
+from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
 from cleanmails.api.given import Given
-from cleanmails.api.imports import UPLOAD_LIMIT, Imports, Uploads
+from cleanmails.api.imports import FILE_LIMIT, Column, Import, Imports, ImportStart
 from cleanmails.api.lists import Lists
 from cleanmails.errors import CleanmailsError, InvalidError
+from cleanmails.records import LawfulBasis
+from cleanmails.rules import content
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
 from cleanmails.web.leads import COLUMNS, filters
 from cleanmails.web.tables import csv, csv_address, every, searched
+
+_TARGETS: Final = {
+    "email": "E-mail address",
+    "first_name": "First name",
+    "last_name": "Last name",
+    "full_name": "First and last name",
+    "company": "Company",
+}
 
 
 class ListPages(Page):
@@ -88,14 +98,14 @@ class ListPages(Page):
         kind = "good" if lead.verdict in {"created", "updated"} else "warn"
         return desk.go(f"/lists/{list_id}", said=lead.reason or "The lead is on the list.", kind=kind)
 
-    @post("/lists/{list_id:int}/upload", request_max_body_size=UPLOAD_LIMIT)
+    @post("/lists/{list_id:int}/upload", request_max_body_size=FILE_LIMIT)
     async def upload(self, list_id: FromPath[int], desk: Given[Desk]) -> Redirect:
-        """Take a file, and show what became of its rows."""
+        """Receive a file, and ask what its columns mean."""
         try:
-            made = await desk.ask(Uploads.upload, list_id=list_id, filename="")
+            made = await desk.ask(Imports.create, filename="")
         except CleanmailsError as error:
             return desk.refused(f"/lists/{list_id}", error)
-        return desk.go(f"/uploads/{made.id}")
+        return desk.go(f"/uploads/{made.id}?list={list_id}")
 
     @get("/uploads", sync_to_thread=True)
     def uploads(self, desk: Given[Desk]) -> Response[str]:
@@ -106,19 +116,58 @@ class ListPages(Page):
             trail=[("Lists", "/lists")],
             calls=[Imports.list_all],
             uploads=desk.ask(Imports.list_all),
-            names={each.id: each.name for each in every(desk, Lists.list_all, archived=True)},
+            names=_names(desk),
         )
 
     @get("/uploads/{import_id:int}", sync_to_thread=True)
     def one_upload(self, import_id: FromPath[int], desk: Given[Desk]) -> Response[str]:
-        """What became of the rows of a file."""
+        """A file on its way: what its columns mean, how far it is, what became of its rows."""
+        return self._upload(desk, import_id)
+
+    @post("/uploads/{import_id:int}/start", sync_to_thread=True)
+    def start(self, import_id: FromPath[int], desk: Given[Desk], form: Given[Form]) -> Response[Any]:
+        """Let a worker take it."""
+        data = form.json(ImportStart)
+        data |= {"tags": [tag.strip() for tag in form.text("_tags").split(",") if tag.strip()]}
+        try:
+            desk.ask(Imports.start, import_id=import_id, data=data)
+        except InvalidError as error:
+            return self._upload(desk, import_id, Sheet.typed(form, error), status=400)
+        except CleanmailsError as error:
+            return desk.refused(f"/uploads/{import_id}", error)
+        return desk.go(f"/uploads/{import_id}")
+
+    @post("/uploads/{import_id:int}/cancel", sync_to_thread=True)
+    def cancel(self, import_id: FromPath[int], desk: Given[Desk]) -> Redirect:
+        """End it before its rows are taken."""
+        try:
+            desk.ask(Imports.cancel, import_id=import_id)
+        except CleanmailsError as error:
+            return desk.refused(f"/uploads/{import_id}", error)
+        return desk.go(f"/uploads/{import_id}", said="The upload was ended; nothing of it was taken.")
+
+    def _upload(self, desk: Desk, import_id: int, sheet: Sheet | None = None, *, status: int = 200) -> Response[str]:
+        upload: Import = desk.ask(Imports.read, import_id=import_id)
+        waits = upload.state == "mapping"
         return desk.page(
-            "upload.html",
+            "upload_mapping.html" if waits else "upload.html",
             here="lists",
             trail=[("Lists", "/lists"), ("Uploads", "/uploads")],
-            calls=[Imports.read, Imports.rejects],
-            upload=desk.ask(Imports.read, import_id=import_id),
-            rejects=desk.ask(Imports.rejects, import_id=import_id),
+            calls=[Imports.start] if waits else [Imports.read, Imports.rejects, Imports.progress],
+            status=status,
+            upload=upload,
+            rejects=desk.ask(Imports.rejects, import_id=import_id) if upload.state == "done" else None,
+            lists=list(every(desk, Lists.list_all)) if waits else [],
+            chosen=desk.param("list"),
+            meanings=[_meanings(each, place) for place, each in enumerate(upload.preview.columns)]
+            if waits and upload.preview
+            else [],
+            bases=[
+                ("", "Say nothing of it"),
+                *((each.value, each.value.replace("_", " ").capitalize()) for each in LawfulBasis),
+            ],
+            names=_names(desk),
+            sheet=sheet or Sheet({}),
         )
 
     def _lists(self, desk: Desk, sheet: Sheet, *, status: int = 200) -> Response[str]:
@@ -138,7 +187,7 @@ class ListPages(Page):
             "list.html",
             here="lists",
             trail=[("Lists", "/lists")],
-            calls=[Lists.read, Lists.list_leads, Lists.join, Uploads.upload],
+            calls=[Lists.read, Lists.list_leads, Lists.join, Imports.create],
             status=status,
             list=desk.ask(Lists.read, list_id=list_id),
             leads=desk.ask(Lists.list_leads, list_id=list_id, **filters(desk)),
@@ -147,3 +196,14 @@ class ListPages(Page):
             back=desk.here(),
             sheet=sheet,
         )
+
+
+def _names(desk: Desk) -> dict[int, str]:
+    return {each.id: each.name for each in every(desk, Lists.list_all, archived=True)}
+
+
+def _meanings(column: Column, place: int) -> list[tuple[str, str]]:
+    """What a column may mean: a thing of every lead, a field by its own name, or nothing."""
+    own = column.target if column.target not in {None, *_TARGETS} else content.field_name(column.name).lower()
+    own = own if own and own not in _TARGETS else f"column_{place + 1}"
+    return [("", "Leave it out"), *_TARGETS.items(), (own, f"Field {own.upper()}")]

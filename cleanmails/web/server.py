@@ -19,15 +19,19 @@ from cleanmails.api.app import create_app
 from cleanmails.ledger.db import Database
 from cleanmails.settings import Settings
 from cleanmails.web.campaigns import CampaignPages
+from cleanmails.web.domains import DomainPages
 from cleanmails.web.doors import Doors
 from cleanmails.web.home import Home
 from cleanmails.web.leads import LeadPages
 from cleanmails.web.lists import ListPages
 from cleanmails.web.pages import Pages
+from cleanmails.web.preferences import SettingPages
 from cleanmails.web.render import STATIC, refuse, version
+from cleanmails.web.senders import SenderPages
 from cleanmails.web.shell import Shell
 from cleanmails.web.suppressions import SuppressionPages
 from cleanmails.web.unknowns import UnknownPages
+from cleanmails.web.webhooks import WebhookPages
 
 CONNECTIONS: Final = 16
 """To the ledger. More threads than this wait their turn for a connection: the ledger has two cores too."""
@@ -44,6 +48,10 @@ PAGES: Final[tuple[ControllerRouterHandler, ...]] = (
     ListPages,
     SuppressionPages,
     UnknownPages,
+    SenderPages,
+    DomainPages,
+    WebhookPages,
+    SettingPages,
 )
 """Every controller of the dashboard."""
 _log = log.get(__name__)

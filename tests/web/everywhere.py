@@ -12,6 +12,23 @@ FIXED = (
     "/suppressions?kind=domain&reason=manual&q=x",
     "/unknown",
     "/unknown?campaign_id=1",
+    "/senders",
+    "/senders?q=x&status=ready",
+    "/senders/new",
+    "/domains",
+    "/domains?q=x",
+    "/webhooks",
+    "/webhooks?q=x",
+    "/webhooks/new",
+    "/settings",
+    "/settings/ai",
+    "/settings/people",
+    "/settings/keys",
+    "/settings/account",
+    "/settings/appearance",
+    "/settings/audit",
+    "/settings/audit?q=x&since=2026-01-01",
+    "/settings/data",
 )
 """Pages that every workspace has."""
 
@@ -19,11 +36,29 @@ OF_ONE = {
     "/leads/{}": "SELECT min(id) FROM leads",
     "/lists/{}": "SELECT min(id) FROM lists",
     "/uploads/{}": "SELECT min(id) FROM imports",
+    "/uploads/{}?list=1": "SELECT min(id) FROM imports WHERE state = 'mapping'",
+    "/uploads/{}?": "SELECT min(id) FROM imports WHERE state = 'queued'",
+    "/uploads/{}?show": "SELECT min(id) FROM imports WHERE state = 'running'",
+    "/uploads/{}?x": "SELECT min(id) FROM imports WHERE state = 'failed'",
     "/suppressions/{}": "SELECT min(id) FROM suppressions",
+    "/senders/{}": "SELECT min(id) FROM senders",
+    "/senders/{}/edit": "SELECT min(id) FROM senders",
+    "/domains/{}": "SELECT min(id) FROM domains",
+    "/webhooks/{}": "SELECT min(id) FROM outlets",
+    "/webhooks/{}?show=events&state=pending": "SELECT min(id) FROM outlets",
+    "/webhooks/{}/edit": "SELECT min(id) FROM outlets",
 }
 """Pages about one thing, and where one such is found."""
 
-DOWNLOADS = ("/leads.csv", "/lists.csv", "/unknown.csv")
+DOWNLOADS = (
+    "/leads.csv",
+    "/lists.csv",
+    "/unknown.csv",
+    "/senders.csv",
+    "/domains.csv",
+    "/webhooks.csv",
+    "/settings/audit.csv",
+)
 
 
 def addresses(house):

@@ -6,6 +6,7 @@ const modules = [
   ["[data-live]", "./live.js"],
   ["[data-later]", "./later.js"],
   ["form[data-select]", "./select.js"],
+  ["[data-progress]", "./progress.js"],
 ];
 
 /** Puts what a page brings to work, within `root`: the whole page, or a part of it that came anew. */
