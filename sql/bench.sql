@@ -84,3 +84,23 @@ SELECT coalesce(sum(1 + repeats), 0)::bigint AS n FROM hits;
 SELECT count(*) AS n FROM suppressions s JOIN leads l ON l.workspace_id = s.workspace_id AND l.email = s.value AND l.status = 'unsubscribed'
 JOIN deliveries d ON d.lead_id = l.id
 WHERE s.kind = 'address' AND d.id = ANY (%(ids)s::bigint[]);
+
+-- name: sent_mails
+-- What was sent, to whom and by whom.
+SELECT d.message_id, l.email, s.address FROM deliveries d JOIN leads l ON l.id = d.lead_id JOIN senders s ON s.id = d.sender_id ORDER BY d.id;
+
+-- name: make_mailboxes
+-- More senders, who only have a mailbox.
+INSERT INTO senders (workspace_id, address, smtp_host, smtp_port, smtp_security)
+SELECT (SELECT min(id) FROM workspaces), 'box' || n || '@sender.example', 'localhost', 25, 'plain' FROM generate_series(1, %(mailboxes)s::integer) AS n;
+
+-- name: open_mailboxes
+-- Every sender's mailbox is at the server on this port.
+UPDATE senders SET imap_host = 'localhost', imap_port = %(port)s::integer, imap_security = 'tls';
+
+-- name: count_read
+SELECT coalesce(sum(uid), 0)::bigint AS n FROM mailbox_folders WHERE role = 'inbox';
+
+-- name: count_settled
+-- Messages that belong to a mail of ours, and were made facts.
+SELECT count(*) AS n FROM inbox_messages WHERE state = 'settled';

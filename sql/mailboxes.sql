@@ -105,9 +105,3 @@ ORDER BY id LIMIT %(limit)s::integer;
 UPDATE messages_set_aside SET again = true
 WHERE workspace_id = %(workspace_id)s::bigint AND sender_id = %(sender_id)s::bigint AND id = %(id)s::bigint
 RETURNING id, role, uid, reason, raw IS NOT NULL AS kept, again, set_aside_at;
-
--- name: read_states
--- How the mailboxes of these senders stand.
-SELECT m.sender_id, m.checked_at, m.idle, m.failures, m.error_code, m.error, m.failed_at, m.due_at,
-       (SELECT count(*) FROM messages_set_aside a WHERE a.sender_id = m.sender_id) AS set_aside
-FROM mailboxes m WHERE m.sender_id = ANY (%(ids)s::bigint[]);

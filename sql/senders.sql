@@ -21,17 +21,23 @@ RETURNING id;
 -- name: read_sender
 -- With its domain, and what it has used up of its UTC day.
 SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today,
+       b.checked_at AS inbox_checked_at, b.idle AS inbox_idle, b.error_code AS inbox_error_code, b.error AS inbox_error, b.failed_at AS inbox_failed_at,
+       b.due_at AS inbox_due_at, (SELECT count(*) FROM messages_set_aside a WHERE a.sender_id = s.id) AS inbox_set_aside,
        day_limit(s, %(today)s) AS limit_today
 FROM senders s
 LEFT JOIN domains d ON d.id = s.domain_id
+LEFT JOIN mailboxes b ON b.sender_id = s.id
 LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
 WHERE s.workspace_id = %(workspace_id)s AND s.id = %(id)s AND s.deleted_at IS NULL;
 
 -- name: list_senders
 SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today,
+       b.checked_at AS inbox_checked_at, b.idle AS inbox_idle, b.error_code AS inbox_error_code, b.error AS inbox_error, b.failed_at AS inbox_failed_at,
+       b.due_at AS inbox_due_at, (SELECT count(*) FROM messages_set_aside a WHERE a.sender_id = s.id) AS inbox_set_aside,
        day_limit(s, %(today)s) AS limit_today
 FROM senders s
 LEFT JOIN domains d ON d.id = s.domain_id
+LEFT JOIN mailboxes b ON b.sender_id = s.id
 LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
 WHERE s.workspace_id = %(workspace_id)s AND s.deleted_at IS NULL AND s.id > coalesce(%(after)s, 0)
 ORDER BY s.id

@@ -73,7 +73,7 @@ def run(
     os.environ["dramatiq_queue_prefetch"] = str(group.prefetch)  # noqa: SIM112 - dramatiq's own name
     from dramatiq import Worker
 
-    from cleanmails.actors import figures, hits, imports, outlets, reader, sweep, watch
+    from cleanmails.actors import figures, hits, imports, inbox, outlets, sweep, watch
     from cleanmails.actors.broker import Queues, make_broker
     from cleanmails.actors.declare import declare
     from cleanmails.ledger.db import Database
@@ -114,7 +114,7 @@ def run(
         if kind == "webhooks":
             duties += outlets.start(work)
         if kind == "inbox":
-            duties += [watch.start(work, reader.note)]
+            duties += [watch.start(work, inbox.settle)]
         if kind == "imports":
             duties += imports.start(work)
         if group.queues:

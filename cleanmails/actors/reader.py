@@ -267,8 +267,3 @@ def batches(uids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[int]
         total += size
     if batch:
         yield batch
-
-
-def note(_work: Work, sender_id: int, folder: str, uid: int, raw: bytes, _now: datetime) -> None:
-    """Says that a message came, and does nothing about it."""
-    logger.info("message.came", sender=sender_id, folder=folder, uid=uid, size=len(raw))

@@ -7,6 +7,7 @@ many mailboxes share never gets more than some of the threads.
 import os
 import queue
 import random
+import resource
 import selectors
 import threading
 import time
@@ -371,7 +372,9 @@ def _place(sender: Mapping[str, object]) -> tuple[object, ...]:
 
 
 def start(work: Work, settle: Settle) -> threading.Thread:
-    """Starts the watching of an inbox worker; it ends when `work.stop` is set."""
+    """Starts the watching of an inbox worker; it ends when `work.stop` is set. A socket a mailbox: the process may have as many as the system lets it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     thread = threading.Thread(target=_keep, args=(work, settle), name="mailboxes")
     thread.start()
     return thread

@@ -41,6 +41,7 @@ from cleanmails.api.previews import Checks, Previews
 from cleanmails.api.recorder import Recorder
 from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
+from cleanmails.api.set_aside import SetAsideMessages
 from cleanmails.api.shares import Shares
 from cleanmails.api.statistics import Statistics
 from cleanmails.api.status import Statuses
@@ -73,6 +74,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Domains,
     DkimKeys,
     Senders,
+    SetAsideMessages,
     Lists,
     Uploads,
     Imports,

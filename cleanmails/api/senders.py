@@ -66,8 +66,22 @@ class SenderDomain(msgspec.Struct, frozen=True):
     status: DomainStatus
 
 
+class InboxState(msgspec.Struct, frozen=True, kw_only=True):
+    """How reading the inbox goes. `new`: no worker has looked yet; `idle`: its server tells when mail comes; `polled`: it is asked each minute; `failing`: see
+    `error`, it is tried again at `next_try_at`. `set_aside` counts messages that could not be handled.
+    """
+
+    state: Literal["new", "idle", "polled", "failing"]
+    checked_at: datetime | None
+    error_code: str | None
+    error: str | None
+    error_at: datetime | None
+    next_try_at: datetime | None
+    set_aside: int
+
+
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """A mailbox. `signed_by` says whose DKIM key is under its mails: its `domain`'s, or its mail `provider`'s where the domain is not ours."""
+    """A mailbox. `imap` tells how its inbox is read, null if it is not. `signed_by` says whose DKIM key is under its mails: its `domain`'s, or its mail `provider`'s where the domain is not ours."""
 
     id: int
     address: str
@@ -84,6 +98,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     imap_port: int | None
     imap_security: Security | None
     imap_username: str | None
+    imap: InboxState | None
     daily_limit: int
     min_gap_seconds: int
     max_gap_seconds: int
@@ -303,6 +318,7 @@ def _sender(row: Row, now: datetime) -> Sender:
     made["domain"] = (
         {"id": row["domain_id"], "name": row["domain_name"], "status": row["domain_status"]} if ours else None
     )
+    made["imap"] = _inbox(row) if row["imap_host"] is not None else None
     made["signed_by"] = "domain" if ours else "provider"
     made["today"] = {
         "used": row["used_today"],
@@ -326,3 +342,16 @@ def _ramp_up(row: Row) -> dict[str, Any] | None:
         "limit_today": row["limit_today"],
         "days_left": -(-max(0, most - row["limit_today"]) // row["ramp_step"]),
     }
+
+
+def _inbox(row: Row) -> InboxState:
+    failing, seen = row["inbox_error"] is not None, row["inbox_checked_at"] is not None
+    return InboxState(
+        state="failing" if failing else "new" if not seen else "idle" if row["inbox_idle"] else "polled",
+        checked_at=row["inbox_checked_at"],
+        error_code=row["inbox_error_code"],
+        error=row["inbox_error"],
+        error_at=row["inbox_failed_at"],
+        next_try_at=row["inbox_due_at"],
+        set_aside=row["inbox_set_aside"],
+    )

@@ -4,7 +4,7 @@ import argparse
 import importlib
 from collections.abc import Callable, Sequence
 
-NAMES = ("pipeline", "plan", "render", "tracking", "webhooks")
+NAMES = ("inbox", "pipeline", "plan", "render", "tracking", "webhooks")
 
 
 def main(argv: Sequence[str]) -> int:

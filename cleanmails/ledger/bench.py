@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from cleanmails.ledger.db import Database
+from cleanmails.ledger.db import Database, Row
 from cleanmails.ledger.statements import sql
 
 
@@ -81,5 +81,39 @@ def count_left(database: Database, ids: list[int]) -> int:
     """To how many of these mails' leads no more is sent."""
     with database.transaction() as db:
         row = db.execute(sql("bench.count_left"), {"ids": ids}).fetchone()
+    assert row is not None
+    return int(row["n"])
+
+
+def sent_mails(database: Database) -> list[Row]:
+    """`message_id`, `email` and `address` (whose mailbox) of everything that was sent."""
+    with database.transaction() as db:
+        return db.execute(sql("bench.sent_mails")).fetchall()
+
+
+def make_mailboxes(database: Database, mailboxes: int) -> None:
+    """So many more senders."""
+    with database.transaction() as db:
+        db.execute(sql("bench.make_mailboxes"), {"mailboxes": mailboxes})
+
+
+def open_mailboxes(database: Database, port: int) -> None:
+    """All senders' mailboxes are to be read, at `localhost`."""
+    with database.transaction() as db:
+        db.execute(sql("bench.open_mailboxes"), {"port": port})
+
+
+def count_read(database: Database) -> int:
+    """Messages of inboxes that were read, as far as the cursors stand."""
+    with database.transaction() as db:
+        row = db.execute(sql("bench.count_read")).fetchone()
+    assert row is not None
+    return int(row["n"])
+
+
+def count_settled(database: Database) -> int:
+    """Received messages that were made facts about mails of ours."""
+    with database.transaction() as db:
+        row = db.execute(sql("bench.count_settled")).fetchone()
     assert row is not None
     return int(row["n"])

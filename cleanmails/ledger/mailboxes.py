@@ -1,6 +1,6 @@
 """Mailboxes that are read: shared out over the inbox workers, how far each folder is read, and what could not be handled."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -138,9 +138,3 @@ def try_again(db: Connection, workspace_id: int, sender_id: int, set_aside_id: i
     if row is None:
         raise NotFoundError("There is no such message that was set aside.")
     return row
-
-
-def states(db: Connection, sender_ids: Sequence[int]) -> dict[int, Row]:
-    """How the mailboxes of these senders stand, by sender; one that no worker has seen yet is not there."""
-    rows = db.execute(sql("mailboxes.read_states"), {"ids": list(sender_ids)}).fetchall()
-    return {row["sender_id"]: row for row in rows}

@@ -2,11 +2,16 @@
 
 import hashlib
 import time
+from datetime import UTC, date, datetime
 
 import pytest
 
+from cleanmails.actors import inbox, plan
 from cleanmails.actors.watch import Watch
+from cleanmails.demo import catcher
+from cleanmails.demo.catcher import Rule, answers, by_rules
 from cleanmails.demo.catcher import imap as server
+from cleanmails.demo.catcher.answers import Answer, Kind
 from cleanmails.demo.catcher.boxes import Boxes
 from cleanmails.demo.catcher.imap import Deed, Fault
 from cleanmails.ledger import mailboxes
@@ -314,10 +319,6 @@ def test_workers_share_the_mailboxes_and_take_over_from_the_dead(house, new_work
 
 
 def test_a_copy_in_sent_settles_what_nobody_knew(house, boxes, mailbox, watching, work, drain):
-    from cleanmails.actors import plan
-    from cleanmails.demo import catcher
-    from cleanmails.demo.catcher import Rule, by_rules
-
     with catcher.running(script=by_rules([Rule(match="*", do="drop-stored", times=1)])) as smtp:
         house.knows("b.example")
         (lead,) = house.leads("bob@b.example")
@@ -345,3 +346,34 @@ def test_a_sender_without_a_mailbox_is_left_alone(house, mailbox, watching):
     until(watch, lambda: watch.idling == 0)
     assert house.one("SELECT count(*) FROM mailboxes") == 0
     assert house.one("SELECT count(*) FROM mailbox_folders") == 3
+
+
+def test_what_the_buttons_of_the_catcher_send_ends_and_delays_walks(house, boxes, mailbox, work, drain):
+    """The whole way: a mail goes out, its recipient or his server answers, and the walk knows."""
+    with catcher.running() as smtp:
+        house.knows("b.example")
+        leads = dict(zip(Kind, house.leads(*(f"{kind}@b.example" for kind in Kind)), strict=True))
+        sender = mailbox(smtp_port=smtp.port)
+        campaign = house.campaign(list(leads.values()), [sender], steps=({}, {"wait_days": 1}))
+        plan.plan(work)
+        drain()
+        assert len(smtp.mails()) == len(Kind)
+        back, now = date(2030, 5, 6), datetime.now(UTC)
+        for mail in smtp.mails():
+            asked = Answer(kind=Kind(mail.recipient.partition("@")[0]), until=back)
+            boxes.append(ANN, "INBOX", answers.write(smtp.raw(mail.id), mail.recipient, asked, now, mail.id))
+    watch = Watch(work, inbox.settle, timeouts=HASTY)
+    try:
+        until(watch, lambda: watch.idling == 1)
+    finally:
+        watch.close()
+    walks = {kind: house.walk(campaign, lead) for kind, lead in leads.items()}
+    assert {kind: walk["outcome"] for kind, walk in walks.items()} == {
+        Kind.REPLY: "replied",
+        Kind.BOUNCE: "bounced",
+        Kind.AWAY: None,
+        Kind.UNSUBSCRIBE: "unsubscribed",
+        Kind.COMPLAIN: "unsubscribed",
+    }
+    assert walks[Kind.AWAY]["due_at"].date() == back
+    assert house.one("SELECT count(*) FROM messages_set_aside") == 0

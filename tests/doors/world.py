@@ -37,6 +37,7 @@ IDS = frozenset(
         "note_id",
         "sender_id",
         "session_id",
+        "set_aside_id",
         "share_id",
         "suppression_id",
         "user_id",
@@ -150,6 +151,10 @@ class World:
             workspace, domain, f"ann@{mark}.example", mark, mark, mark, mark,
         )  # fmt: skip
         self.run("INSERT INTO sender_days (sender_id, day, used) VALUES (%s, now()::date, 1)", sender)
+        self.ids["set_aside_id"] = self.one(
+            "INSERT INTO messages_set_aside (workspace_id, sender_id, role, validity, uid, reason, set_aside_at) VALUES (%s, %s, 'inbox', 1, 1, %s, now())",
+            workspace, sender, mark,
+        )  # fmt: skip
         self.run(
             """INSERT INTO ai_settings (workspace_id, kind, url, model, key_sealed, timeout_seconds, max_characters)
                VALUES (%s, 'openai', %s, %s, %s, 1, 100)""",
