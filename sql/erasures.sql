@@ -17,7 +17,7 @@ ON CONFLICT (workspace_id, hash) DO NOTHING;
 DELETE FROM suppressions WHERE workspace_id = %(workspace_id)s::bigint AND kind = 'address' AND value = %(email)s::text;
 
 -- name: forget_lead
-UPDATE leads SET email = 'erased-' || id || '@erased.invalid', first_name = '', last_name = '', company = '', fields = '{}', status = 'unsubscribed',
+UPDATE leads SET email = 'erased-' || id || '@erased.invalid', first_name = '', last_name = '', company = '', fields = '{}', source = '', tags = '{}', status = 'unsubscribed',
                  validation = 'invalid', validation_reasons = '["erased"]', updated_at = now()
 WHERE id = %(lead_id)s::bigint;
 

@@ -55,3 +55,58 @@ UNION SELECT %(id)s::bigint;
 DELETE FROM list_leads ll USING lists l
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id = %(id)s::bigint AND ll.list_id = l.id AND ll.lead_id = ANY (%(lead_ids)s::bigint[])
 RETURNING ll.lead_id;
+
+-- name: restore_list
+-- Back in use; its name must be free.
+UPDATE lists SET archived_at = NULL, updated_at = now()
+WHERE workspace_id = %(workspace_id)s::bigint AND id = %(id)s::bigint
+RETURNING id;
+
+-- name: add_leads
+-- Leads that are there already; suppressed ones are not added. The lock keeps them from being deleted meanwhile.
+WITH wanted AS MATERIALIZED (
+    SELECT l.id FROM leads l
+    WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id = ANY (%(lead_ids)s::bigint[]) AND l.status = 'active'
+      AND NOT EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
+      AND NOT EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'domain' AND s.value = l.domain)
+    ORDER BY l.id
+    FOR KEY SHARE
+)
+INSERT INTO list_leads (list_id, lead_id) SELECT %(id)s::bigint, id FROM wanted
+ON CONFLICT DO NOTHING
+RETURNING lead_id;
+
+-- name: merge_lists
+-- All who are on other lists, each once.
+INSERT INTO list_leads (list_id, lead_id)
+SELECT DISTINCT %(id)s::bigint, ll.lead_id
+FROM list_leads ll JOIN lists s ON s.id = ll.list_id AND s.workspace_id = %(workspace_id)s::bigint
+WHERE s.id = ANY (%(others)s::bigint[])
+ORDER BY ll.lead_id
+ON CONFLICT DO NOTHING
+RETURNING lead_id;
+
+-- name: deal_out
+-- The leads of a list over others, evenly and by a hash: who came from one file, or one company, does not end up together.
+INSERT INTO list_leads (list_id, lead_id)
+SELECT (%(parts)s::bigint[])[1 + mod(row_number() OVER (ORDER BY hashint8extended(ll.lead_id, 0), ll.lead_id) - 1, cardinality(%(parts)s::bigint[]))::integer], ll.lead_id
+FROM list_leads ll WHERE ll.list_id = %(id)s::bigint;
+
+-- name: on_others
+-- Who of a list is on others too: on these, or (NULL) on any that is in use.
+SELECT DISTINCT ll.lead_id
+FROM list_leads ll JOIN list_leads o ON o.lead_id = ll.lead_id AND o.list_id <> ll.list_id
+JOIN lists s ON s.id = o.list_id AND s.workspace_id = %(workspace_id)s::bigint
+WHERE ll.list_id = %(id)s::bigint AND CASE WHEN %(others)s::bigint[] IS NULL THEN s.archived_at IS NULL ELSE s.id = ANY (%(others)s::bigint[]) END;
+
+-- name: same_mailbox
+-- Who of a list has the mailbox of another one, spelt another way: with a tag behind a plus sign, or at Gmail with other dots. Who has no tag stays, or was there first.
+SELECT lead_id
+FROM (SELECT l.id AS lead_id,
+             row_number() OVER (PARTITION BY CASE WHEN l.domain IN ('gmail.com', 'googlemail.com')
+                                                  THEN replace(split_part(split_part(l.email, '@', 1), '+', 1), '.', '') || '@gmail.com'
+                                                  ELSE split_part(left(l.email, -length(l.domain) - 1), '+', 1) || '@' || l.domain END
+                                ORDER BY strpos(l.email, '+') > 0, l.id) AS n
+      FROM list_leads ll JOIN leads l ON l.id = ll.lead_id AND l.workspace_id = %(workspace_id)s::bigint
+      WHERE ll.list_id = %(id)s::bigint) spelt
+WHERE n > 1;

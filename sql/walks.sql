@@ -24,6 +24,19 @@ WHERE a.list_id = %(list_id)s::bigint
 ORDER BY c.id, l.id
 ON CONFLICT (campaign_id, lead_id) DO NOTHING;
 
+-- name: enroll_members
+-- The same for leads that were there before and have just been put on a list.
+INSERT INTO campaign_leads (campaign_id, lead_id, workspace_id, due_at)
+SELECT c.id, l.id, c.workspace_id, greatest(now(), c.launch_at)
+FROM campaign_lists a
+JOIN campaigns c ON c.id = a.campaign_id AND c.status = 'running'
+JOIN leads l ON l.workspace_id = c.workspace_id AND l.id = ANY (%(lead_ids)s::bigint[]) AND l.status = 'active' AND l.validation <> 'invalid'
+WHERE a.list_id = %(list_id)s::bigint
+  AND NOT EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
+  AND NOT EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'domain' AND s.value = l.domain)
+ORDER BY c.id, l.id
+ON CONFLICT (campaign_id, lead_id) DO NOTHING;
+
 -- name: end_walks
 -- Every open walk of these leads. The send path takes the same row before it marks a mail as `sending`: once this has committed, no mail to them starts.
 -- FOR UPDATE, so that it stands against every lock that anybody may have on the row. The time is that of the lock, not of the transaction: a mail that was

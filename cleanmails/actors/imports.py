@@ -14,7 +14,7 @@ import msgspec
 from cleanmails import log
 from cleanmails.actors.work import Work, stopwatch
 from cleanmails.errors import BusyError, CleanmailsError, Fault, InvalidError, NotFoundError
-from cleanmails.ledger import imports
+from cleanmails.ledger import imports, leads
 from cleanmails.ledger.db import Connection, Database
 from cleanmails.ledger.imports import Claim, File, Terms, Totals
 from cleanmails.records import Arrival
@@ -26,6 +26,9 @@ logger = log.get(__name__)
 EVERY_SECONDS: Final = 0.5
 THREADS: Final = 2
 """A large file must not keep a small one waiting."""
+
+SORTED_IN: Final = 10_000
+"""Rows from which on what an import added to the indexes is sorted in at once; else it is left to autovacuum."""
 
 MOST_ATTEMPTS: Final = 3
 _SHED: Final = "The workers that took this import up stopped in the middle of it, three times; nothing of it was taken."
@@ -105,6 +108,9 @@ def take_next(
     else:
         _drop(database, it)
         wake()
+        if totals.rows > SORTED_IN:
+            with database.transaction() as db:
+                leads.sort_in(db)
         figures = msgspec.structs.asdict(totals)
         logger.info(
             "import.taken", import_id=it.id, list_id=it.list_id, seconds=round(stopwatch() - begun, 1), **figures

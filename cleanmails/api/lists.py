@@ -1,5 +1,6 @@
 """Lists, and the leads that join and leave them one by one or by the hundred; files come by `api/imports.py`."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -8,15 +9,29 @@ from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from cleanmails.api.auth import Principal
+from cleanmails.api.body import Id
 from cleanmails.api.fields import Title
 from cleanmails.api.given import Given
-from cleanmails.api.leads import Lead, NewLead, lead, sought
+from cleanmails.api.leads import (
+    AtDomain,
+    Engaged,
+    FieldAsked,
+    InCampaign,
+    Lead,
+    LeadFilter,
+    NewLead,
+    Search,
+    Tagged,
+    ValueAsked,
+    Walk,
+    lead,
+)
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
-from cleanmails.errors import NotFoundError
+from cleanmails.errors import Fault, NotFoundError
 from cleanmails.ledger import imports, leads, lists
 from cleanmails.ledger.db import Database
-from cleanmails.records import LeadStatus
+from cleanmails.records import LeadStatus, Validation
 
 MOST_LEADS = 1_000
 BODY_LIMIT = 10_000_000
@@ -38,6 +53,48 @@ class LeadList(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     archived_at: datetime | None
+
+
+class ListMerge(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lists are merged into one, and whether they are put away then."""
+
+    lists: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=100)]
+    archive: bool = False
+
+
+class ListSplit(msgspec.Struct, frozen=True, kw_only=True):
+    """What the new lists are called, two or more."""
+
+    names: Annotated[list[Title], msgspec.Meta(min_length=2, max_length=50)]
+
+    def faults(self) -> Iterator[Fault]:
+        """Each has a name of its own."""
+        seen: set[str] = set()
+        for index, name in enumerate(self.names):
+            if name.strip().lower() in seen:
+                yield Fault(f"names[{index}]", "same_name", "Another of the new lists is called like this.")
+            seen.add(name.strip().lower())
+
+    def called(self) -> list[str]:
+        """The names as they are kept."""
+        return [name.strip() for name in self.names]
+
+
+class ListDedupe(msgspec.Struct, frozen=True, kw_only=True):
+    """Who goes: `lists` are those who are on other lists too (on these, or without any named on every other in use); `mailbox` those whose
+    address is another spelling of one that stays: a tag behind a plus sign, or other dots at Gmail.
+    """
+
+    by: Literal["lists", "mailbox"] = "lists"
+    lists: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=100)] | None = None
+    dry_run: bool = False
+
+
+class ListChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A list as it is now, and how many leads came or went (with `dry_run`: would go)."""
+
+    list: LeadList
+    leads: int
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +163,52 @@ class Lists(Controller):
         with database.transaction() as db:
             lists.archive(db, principal.workspace_id, list_id)
 
+    @post("/{list_id:int}/restore", sync_to_thread=True, status_code=200, responses=also(409))
+    def restore(self, list_id: FromPath[int], database: Given[Database], principal: Given[Principal]) -> LeadList:
+        """Take a list that was put away into use again. Not if another has its name by now (`name_taken`)."""
+        with database.transaction() as db:
+            return _list(lists.restore(db, principal.workspace_id, list_id))
+
+    @post("/{list_id:int}/merge", sync_to_thread=True, status_code=200, responses=also(409))
+    def merge(
+        self, list_id: FromPath[int], data: JSONBody[ListMerge], database: Given[Database], principal: Given[Principal]
+    ) -> ListChanged:
+        """Put everybody who is on other lists on this one, each once; these are put away after it where that is asked for."""
+        workspace = principal.workspace_id
+        with database.transaction() as db:
+            others = sorted(set(data.lists) - {list_id})
+            joined = lists.merge(db, workspace, list_id, others)
+            for each in others if data.archive else ():
+                lists.archive(db, workspace, each)
+            return ListChanged(list=_list(lists.read(db, workspace, list_id)), leads=joined)
+
+    @post("/{list_id:int}/split", sync_to_thread=True, status_code=201, responses=also(409))
+    def split(
+        self, list_id: FromPath[int], data: JSONBody[ListSplit], database: Given[Database], principal: Given[Principal]
+    ) -> list[LeadList]:
+        """Deal the leads of a list out over new lists, evenly and mixed; the list itself stays as it is."""
+        with database.transaction() as db:
+            return [_list(row) for row in lists.split(db, principal.workspace_id, list_id, data.called())]
+
+    @post("/{list_id:int}/dedupe", sync_to_thread=True, status_code=200)
+    def dedupe(
+        self, list_id: FromPath[int], data: JSONBody[ListDedupe], database: Given[Database], principal: Given[Principal]
+    ) -> ListChanged:
+        """Take those off a list that are on other lists too, or that have the mailbox of another lead on it; or only count them (`dry_run`).
+
+        An address is on a list once in any case. Campaigns that have those who go by no other list end their walks for good.
+        """
+        workspace = principal.workspace_id
+        with database.transaction() as db:
+            lists.read(db, workspace, list_id)
+            if data.by == "mailbox":
+                found = lists.same_mailbox(db, workspace, list_id)
+            else:
+                found = lists.on_others(db, workspace, list_id, data.lists)
+            if found and not data.dry_run:
+                lists.remove_leads(db, workspace, list_id, found)
+            return ListChanged(list=_list(lists.read(db, workspace, list_id)), leads=len(found))
+
     @get("/{list_id:int}/leads", sync_to_thread=True)
     def list_leads(
         self,
@@ -114,21 +217,33 @@ class Lists(Controller):
         principal: Given[Principal],
         window: Given[Window],
         status: FromQuery[LeadStatus | None] = None,
-        search: FromQuery[str | None] = None,
+        search: Search = None,
+        validation: FromQuery[Validation | None] = None,
+        tag: Tagged = None,
+        field: FieldAsked = None,
+        value: ValueAsked = None,
+        domain: AtDomain = None,
+        campaign_id: InCampaign = None,
+        walk: Walk = None,
+        engagement: Engaged = None,
     ) -> Page[Lead]:
-        """List the leads on a list. `search` finds a part of an address, a name or a company."""
-        workspace = principal.workspace_id
+        """List the leads on a list, or find those of them that fit all that is asked for."""
+        wanted = LeadFilter(
+            status=status,
+            search=search,
+            validation=validation,
+            tag=tag,
+            field=field,
+            value=value,
+            domain=domain,
+            list_id=list_id,
+            campaign_id=campaign_id,
+            walk=walk,
+            engagement=engagement,
+        ).wanted()
         with database.transaction() as db:
-            lists.read(db, workspace, list_id)
-            rows = leads.page(
-                db,
-                workspace,
-                list_id=list_id,
-                status=status,
-                search=sought(search),
-                after=window.after,
-                limit=window.fetch,
-            )
+            lists.read(db, principal.workspace_id, list_id)
+            rows = leads.page(db, principal.workspace_id, wanted, after=window.after, limit=window.fetch)
         return page(rows, window, lead)
 
     @post("/{list_id:int}/leads", sync_to_thread=True, responses=also(409), request_max_body_size=BODY_LIMIT)

@@ -58,16 +58,15 @@ class PersonalData(Controller):
 
         Counts in statistics stay. It cannot be undone. While a mail to the address is on its way this answers 503; try again.
         """
-        was_lead = False
-        # Twice: an import that ran beside the first could not see it, nor be seen. What begins from here on sees it.
-        for _ in range(2):
-            with database.transaction() as db:
-                was_lead |= erasures.erase(
-                    db,
-                    principal.workspace_id,
-                    address.recipient(data.email),
-                    note=data.note.strip(),
-                    user_id=principal.user_id,
-                )
-        _log.info("address.erased", was_lead=was_lead)
-        return Erased(erased=True, was_lead=was_lead)
+        return forget(database, principal, address.recipient(data.email), note=data.note.strip())
+
+
+def forget(database: Database, principal: Principal, email: str, *, note: str) -> Erased:
+    """Forgets an address. BusyError (`mail_on_its_way`)."""
+    was_lead = False
+    # Twice: an import that ran beside the first could not see it, nor be seen. What begins from here on sees it.
+    for _ in range(2):
+        with database.transaction() as db:
+            was_lead |= erasures.erase(db, principal.workspace_id, email, note=note, user_id=principal.user_id)
+    _log.info("address.erased", was_lead=was_lead)
+    return Erased(erased=True, was_lead=was_lead)

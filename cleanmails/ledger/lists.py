@@ -54,6 +54,51 @@ def archive(db: Connection, workspace_id: int, list_id: int) -> None:
     db.execute(sql("lists.archive_list"), {"workspace_id": workspace_id, "id": list_id})
 
 
+def restore(db: Connection, workspace_id: int, list_id: int) -> Row:
+    """A list that was put away is in use again. NotFoundError; ConflictError (`name_taken`) if another has its name by now."""
+    try:
+        db.execute(sql("lists.restore_list"), {"workspace_id": workspace_id, "id": list_id})
+    except psycopg.errors.UniqueViolation as error:
+        raise _name_taken() from error
+    return read(db, workspace_id, list_id)
+
+
+def add_leads(db: Connection, workspace_id: int, list_id: int, lead_ids: Sequence[int]) -> int:
+    """Puts leads that are there already on a list, suppressed ones not counted, and enrolls them; returns how many joined. StateError (`list_archived`)."""
+    _grow(db, workspace_id, list_id)
+    values = {"workspace_id": workspace_id, "id": list_id, "lead_ids": list(lead_ids)}
+    return _joined(db, list_id, db.execute(sql("lists.add_leads"), values).fetchall())
+
+
+def merge(db: Connection, workspace_id: int, list_id: int, others: Sequence[int]) -> int:
+    """Puts everybody who is on other lists on this one too; returns how many joined. NotFoundError, StateError (`list_archived`)."""
+    for each in others:
+        read(db, workspace_id, each)
+    _grow(db, workspace_id, list_id)
+    values = {"workspace_id": workspace_id, "id": list_id, "others": list(others)}
+    return _joined(db, list_id, db.execute(sql("lists.merge_lists"), values).fetchall())
+
+
+def split(db: Connection, workspace_id: int, list_id: int, names: Sequence[str]) -> list[Row]:
+    """New lists of these names over which the leads of a list are dealt out evenly; the list stays as it is. NotFoundError, ConflictError (`name_taken`)."""
+    read(db, workspace_id, list_id)
+    parts = [create(db, workspace_id, name)["id"] for name in names]
+    db.execute(sql("lists.deal_out"), {"id": list_id, "parts": parts})
+    return [read(db, workspace_id, each) for each in parts]
+
+
+def on_others(db: Connection, workspace_id: int, list_id: int, others: Sequence[int] | None) -> list[int]:
+    """Who of a list is on these others too, or (None) on any other that is in use."""
+    values = {"workspace_id": workspace_id, "id": list_id, "others": None if others is None else list(others)}
+    return [row["lead_id"] for row in db.execute(sql("lists.on_others"), values)]
+
+
+def same_mailbox(db: Connection, workspace_id: int, list_id: int) -> list[int]:
+    """Who of a list has the mailbox of another one who stays, spelt another way."""
+    values = {"workspace_id": workspace_id, "id": list_id}
+    return [row["lead_id"] for row in db.execute(sql("lists.same_mailbox"), values)]
+
+
 def hold_shared(db: Connection, workspace_id: int, list_id: int) -> None:
     """For whoever adds leads to a list, before the first read of who uses it; until the transaction ends. Of an unknown list nothing is held."""
     db.execute(sql("lists.hold_shared"), {"workspace_id": workspace_id, "id": list_id})
@@ -76,6 +121,19 @@ def remove_leads(db: Connection, workspace_id: int, list_id: int, lead_ids: Sequ
     if removed and using:
         walks.end_strays(db, [row["id"] for row in using], lead_ids)
     return removed
+
+
+def _grow(db: Connection, workspace_id: int, list_id: int) -> None:
+    hold_shared(db, workspace_id, list_id)
+    if read(db, workspace_id, list_id)["archived_at"] is not None:
+        raise StateError("The list is archived; leads are added to lists in use.", code="list_archived")
+
+
+def _joined(db: Connection, list_id: int, rows: Sequence[Row]) -> int:
+    ids = [row["lead_id"] for row in rows]
+    if ids:
+        walks.enroll_members(db, list_id, ids)
+    return len(ids)
 
 
 def _name_taken() -> ConflictError:

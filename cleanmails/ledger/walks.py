@@ -26,6 +26,11 @@ def enroll_arrivals(db: Connection, list_id: int) -> int:
     return db.execute(sql("walks.enroll_arrivals"), {"list_id": list_id}).rowcount
 
 
+def enroll_members(db: Connection, list_id: int, lead_ids: Sequence[int]) -> int:
+    """The same for leads that were there before and have just been put on a list."""
+    return db.execute(sql("walks.enroll_members"), {"list_id": list_id, "lead_ids": list(lead_ids)}).rowcount
+
+
 def end(db: Connection, lead_ids: Sequence[int], outcome: WalkOutcome, workspace_id: int) -> int:
     """Ends every open walk of these leads, and cancels what was prepared for them; returns how many walks ended.
 

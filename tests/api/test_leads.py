@@ -1,5 +1,8 @@
 """Leads over HTTP: made, found, changed, and forgotten while nothing was mailed to them."""
 
+import csv
+import io
+
 import pytest
 
 LEADS = "/v1/outreach/leads"
@@ -101,3 +104,100 @@ def test_a_viewer_changes_nothing(viewer, ada):
         viewer.delete(path),
     ]
     assert {answer.status_code for answer in answers} == {403}
+
+
+@pytest.fixture
+def three(api):
+    """Three leads, two of them on a list; their ids by name, and the list's."""
+    prospects = api.post("/v1/outreach/lists", json={"name": "Prospects"}).json()["id"]
+    people = [{"email": f"{name}@example.com", "first_name": name} for name in ("ada", "bob")]
+    api.post(f"/v1/outreach/lists/{prospects}/leads", json=people)
+    api.post(LEADS, json={"email": "cid@example.com", "first_name": "cid", "fields": {"city": "Ulm"}})
+    return {lead["first_name"]: lead["id"] for lead in api.get(LEADS).json()["items"]} | {"list": prospects}
+
+
+def names(api, **asked):
+    return [lead["first_name"] for lead in api.get(LEADS, params=asked).json()["items"]]
+
+
+def bulk(api, **said):
+    answer = api.post(f"{LEADS}/bulk", json=said)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_many_leads_are_changed_at_once(api, three, woken):
+    both = [three["ada"], three["bob"]]
+    assert bulk(api, action="add_tags", ids=both, tags=["vip", "2030"]) == {"found": 2, "changed": 2, "more": False}
+    assert bulk(api, action="add_tags", ids=[*both, 10**9], tags=["vip"])["changed"] == 0
+    assert names(api, tag="vip") == ["ada", "bob"]
+    assert bulk(api, action="remove_tags", filter={"tag": "vip", "search": "bob"}, tags=["vip"])["changed"] == 1
+    assert api.get(f"{LEADS}/tags").json() == [{"tag": "2030", "leads": 2}, {"tag": "vip", "leads": 1}]
+    assert bulk(api, action="set_fields", filter={"list_id": three["list"]}, fields={"City": "Bonn"})["changed"] == 2
+    assert names(api, field="city", value="Bonn") == ["ada", "bob"]
+    assert api.get(f"{LEADS}/fields").json() == ["city"]
+    assert bulk(api, action="set_fields", ids=[three["ada"]], fields={"city": None})["changed"] == 1
+    assert names(api, field="city", value="Bonn") == ["bob"]
+    assert "plan" in woken
+
+
+def test_many_leads_join_and_leave_a_list_and_suppressed_ones_do_not(api, three):
+    api.post("/v1/outreach/suppressions", json={"value": "ada@example.com"})
+    other = api.post("/v1/outreach/lists", json={"name": "Other"}).json()["id"]
+    assert bulk(api, action="add_to_list", filter={}, list_id=other) == {"found": 3, "changed": 2, "more": False}
+    assert names(api, list_id=other) == ["bob", "cid"]
+    assert bulk(api, action="remove_from_list", ids=[three["bob"], three["ada"]], list_id=other)["changed"] == 1
+    assert names(api, list_id=other) == ["cid"]
+
+
+def test_many_leads_are_suppressed_or_deleted(api, three):
+    assert bulk(api, action="suppress", ids=[three["ada"]], note="asked")["changed"] == 1
+    [entry] = api.get("/v1/outreach/suppressions").json()["items"]
+    assert (entry["value"], entry["note"]) == ("ada@example.com", "asked")
+    assert bulk(api, action="delete", ids=[three["bob"], three["cid"]])["changed"] == 2
+    assert names(api) == ["ada"]
+
+
+def test_what_a_bulk_request_lacks_is_told(api, three):
+    def faults(**said):
+        return [(fault["field"], fault["code"]) for fault in api.post(f"{LEADS}/bulk", json=said).json()["faults"]]
+
+    assert faults(action="add_tags", ids=[1], filter={}) == [("ids", "either"), ("tags", "required")]
+    assert faults(action="add_to_list", ids=[1]) == [("list_id", "required")]
+    assert faults(action="delete", filter={"field": "city", "walk": "held"}) == [
+        ("filter.value", "together"), ("filter.campaign_id", "together"),
+    ]  # fmt: skip
+    assert api.post(f"{LEADS}/bulk", json={"action": "add_to_list", "ids": [1], "list_id": 999}).status_code == 404
+
+
+def test_leads_of_strangers_are_not_touched(api, stranger, viewer, three):
+    assert bulk(stranger, action="delete", ids=[three["ada"]])["changed"] == 0
+    assert stranger.post(f"{LEADS}/{three['ada']}/erase").status_code == 404
+    assert viewer.post(f"{LEADS}/bulk", json={"action": "delete", "ids": [three["ada"]]}).status_code == 403
+    assert names(api) == ["ada", "bob", "cid"]
+
+
+def test_leads_are_downloaded_with_a_column_for_each_field(api, three):
+    api.patch(f"{LEADS}/{three['ada']}", json={"first_name": "=1+1", "tags": ["b", "a"], "source": "Fair"})
+    answer = api.get(f"{LEADS}/download")
+    assert answer.headers["content-type"].startswith("text/csv")
+    table = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(row["email"], row["first_name"], row["city"]) for row in table] == [
+        ("ada@example.com", "'=1+1", ""), ("bob@example.com", "bob", ""), ("cid@example.com", "cid", "Ulm"),
+    ]  # fmt: skip
+    assert (table[0]["tags"], table[0]["source"]) == ("a, b", "Fair")
+    assert len(api.get(f"{LEADS}/download", params={"list_id": three["list"]}).text.splitlines()) == 3
+
+
+def test_source_basis_and_tags_are_changed(api, three):
+    path = f"{LEADS}/{three['ada']}"
+    changed = api.patch(path, json={"source": "Fair", "lawful_basis": "consent", "tags": ["x"]}).json()
+    assert (changed["source"], changed["lawful_basis"], changed["tags"]) == ("Fair", "consent", ["x"])
+    assert api.patch(path, json={"lawful_basis": None, "tags": []}).json()["lawful_basis"] is None
+    assert api.get(path).json()["tags"] == []
+
+
+def test_a_lead_is_erased_by_its_id(api, three):
+    assert api.post(f"{LEADS}/{three['ada']}/erase").json() == {"erased": True, "was_lead": True}
+    again = api.post("/v1/outreach/leads", json={"email": "ada@example.com"})
+    assert (again.status_code, again.json()["code"]) == (409, "suppressed")

@@ -155,3 +155,81 @@ def test_an_id_that_never_was_is_not_there(api, wrong):
     assert api.get(f"{LISTS}/{wrong}").status_code == 404
     assert api.delete(f"{LISTS}/{wrong}").status_code == 404
     assert api.post(f"{LISTS}/{wrong}/leads", json={"email": "ada@example.com"}).status_code == 404
+
+
+def on_list(api, list_id):
+    return [lead["email"].split("@")[0] for lead in api.get(f"{LISTS}/{list_id}/leads").json()["items"]]
+
+
+def made(api, name, *people):
+    list_id = api.post(LISTS, json={"name": name}).json()["id"]
+    if people:
+        api.post(f"{LISTS}/{list_id}/leads", json=[{"email": f"{each}@gmail.com"} for each in people])
+    return list_id
+
+
+def test_lists_are_merged_and_put_away(api):
+    first, second, third = made(api, "A", "ada", "bob"), made(api, "B", "bob", "cid"), made(api, "C", "dan")
+    body = api.post(f"{LISTS}/{first}/merge", json={"lists": [second, third, first], "archive": True}).json()
+    assert (body["leads"], body["list"]["leads"]) == (2, 4)
+    assert on_list(api, first) == ["ada", "bob", "cid", "dan"]
+    assert [each["id"] for each in api.get(LISTS).json()["items"]] == [first]
+    into_archived = api.post(f"{LISTS}/{second}/merge", json={"lists": [first]})
+    assert (into_archived.status_code, into_archived.json()["code"]) == (409, "list_archived")
+
+
+def test_a_list_is_split_evenly(api):
+    whole = made(api, "All", *(f"p{n}" for n in range(10)))
+    parts = api.post(f"{LISTS}/{whole}/split", json={"names": ["One", "Two", "Three"]}).json()
+    assert [part["leads"] for part in parts] == [4, 3, 3]
+    dealt = [name for part in parts for name in on_list(api, part["id"])]
+    assert sorted(dealt) == sorted(on_list(api, whole))
+    assert dealt != sorted(dealt)
+    again = api.post(f"{LISTS}/{whole}/split", json={"names": ["one", "Four"]})
+    assert (again.status_code, again.json()["code"]) == (409, "name_taken")
+    assert faults(api.post(f"{LISTS}/{whole}/split", json={"names": ["X", "x "]})) == {("names[1]", "same_name")}
+    assert len(api.get(LISTS).json()["items"]) == 4
+
+
+def test_a_list_is_freed_of_those_who_are_on_others(api):
+    first, second, third = made(api, "A", "ada", "bob", "cid"), made(api, "B", "bob"), made(api, "C", "cid")
+    path = f"{LISTS}/{first}/dedupe"
+    assert api.post(path, json={"dry_run": True}).json()["leads"] == 2
+    assert api.post(path, json={"lists": [second]}).json()["list"]["leads"] == 2
+    assert on_list(api, first) == ["ada", "cid"]
+    api.delete(f"{LISTS}/{third}")
+    assert api.post(path, json={}).json()["leads"] == 0
+
+
+def test_a_list_is_freed_of_other_spellings_of_one_mailbox(api):
+    spelt = made(api, "A", "ada.king", "adaking", "ada.king+news", "bob")
+    api.post(
+        f"{LISTS}/{spelt}/leads",
+        json=[{"email": "x.y@example.com"}, {"email": "xy@example.com"}, {"email": "xy+a@example.com"}],
+    )
+    assert api.post(f"{LISTS}/{spelt}/dedupe", json={"by": "mailbox"}).json()["leads"] == 3
+    assert on_list(api, spelt) == ["ada.king", "bob", "x.y", "xy"]
+
+
+def test_a_list_comes_back_unless_its_name_is_taken(api):
+    first = made(api, "A", "ada")
+    api.delete(f"{LISTS}/{first}")
+    second = made(api, "A")
+    refused = api.post(f"{LISTS}/{first}/restore")
+    assert (refused.status_code, refused.json()["code"]) == (409, "name_taken")
+    api.patch(f"{LISTS}/{second}", json={"name": "B"})
+    assert api.post(f"{LISTS}/{first}/restore").json()["archived_at"] is None
+    assert on_list(api, first) == ["ada"]
+
+
+def test_a_stranger_merges_splits_and_dedupes_nothing(api, stranger):
+    first, theirs = made(api, "A", "ada"), made(stranger, "T", "eve")
+    for path, said in (
+        ("merge", {"lists": [theirs]}),
+        ("split", {"names": ["X", "Y"]}),
+        ("dedupe", {}),
+        ("restore", {}),
+    ):
+        assert stranger.post(f"{LISTS}/{first}/{path}", json=said).status_code == 404
+    assert stranger.post(f"{LISTS}/{theirs}/merge", json={"lists": [first]}).status_code == 404
+    assert on_list(api, first) == ["ada"]

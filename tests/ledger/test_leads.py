@@ -4,7 +4,9 @@ import pytest
 
 from cleanmails.errors import NotFoundError, StateError
 from cleanmails.ledger import leads
+from cleanmails.ledger.leads import Filter
 from cleanmails.records import LeadStatus
+from cleanmails.rules.search import words
 
 
 def emails(rows):
@@ -27,9 +29,11 @@ def test_a_lead_tells_its_lists(db, house):
 def test_leads_are_found_by_a_part_of_what_is_known(db, house):
     house.leads("ada@example.com", "bob@example.org")
     house.run("UPDATE leads SET first_name = 'Ada', last_name = '100%%_sure' WHERE email = 'ada@example.com'")
-    for search in ("ADA", "example.com", "%_s", "100%"):
-        assert emails(leads.page(db, house.workspace, search=search, after=None, limit=10)) == ["ada@example.com"]
-    assert emails(leads.page(db, house.workspace, search="initech", after=None, limit=10)) == [
+    for search in ("ADA", "example.com", "sure", "100%"):
+        assert emails(leads.page(db, house.workspace, Filter(words=tuple(words(search))), after=None, limit=10)) == [
+            "ada@example.com"
+        ]
+    assert emails(leads.page(db, house.workspace, Filter(words=("initech",)), after=None, limit=10)) == [
         "ada@example.com",
         "bob@example.org",
     ]
@@ -39,12 +43,14 @@ def test_leads_are_found_by_status_and_list(db, house):
     ada, _, cid = house.leads("ada@example.com", "bob@example.com", "cid@example.com")
     made = house.list(ada, cid)
     house.run("UPDATE leads SET status = 'bounced' WHERE id = %s", cid)
-    of_list = leads.page(db, house.workspace, list_id=made, after=None, limit=10)
+    of_list = leads.page(db, house.workspace, Filter(list_id=made), after=None, limit=10)
     assert emails(of_list) == ["ada@example.com", "cid@example.com"]
-    assert emails(leads.page(db, house.workspace, list_id=made, status=LeadStatus.BOUNCED, after=None, limit=10)) == [
-        "cid@example.com"
+    assert emails(
+        leads.page(db, house.workspace, Filter(list_id=made, status=LeadStatus.BOUNCED), after=None, limit=10)
+    ) == ["cid@example.com"]
+    assert emails(leads.page(db, house.workspace, Filter(status=LeadStatus.ACTIVE), after=ada, limit=10)) == [
+        "bob@example.com"
     ]
-    assert emails(leads.page(db, house.workspace, status=LeadStatus.ACTIVE, after=ada, limit=10)) == ["bob@example.com"]
 
 
 def test_what_is_changed_is_changed_and_nothing_else(db, house):
@@ -65,7 +71,7 @@ def test_a_lead_of_another_workspace_is_not_there(db, house):
         with pytest.raises(NotFoundError):
             attempt()
     assert leads.page(db, house.workspace + 1, after=None, limit=10) == []
-    assert leads.page(db, house.workspace + 1, list_id=made, after=None, limit=10) == []
+    assert leads.page(db, house.workspace + 1, Filter(list_id=made), after=None, limit=10) == []
     assert leads.read(db, house.workspace, ada)["first_name"] == "Bob"
 
 

@@ -81,3 +81,17 @@ def test_who_was_not_on_the_list_walks_on(database, house):
     with database.transaction() as db:
         assert lists.remove_leads(db, house.workspace, empty, [ada]) == 0
     assert house.walkers(campaign) == {"ada@example.com": "waiting"}
+
+
+def test_who_comes_by_another_list_is_mailed_and_suppressed_ones_are_not(database, house):
+    ada, bob, cid = house.leads("ada@example.com", "bob@example.com", "cid@example.org")
+    target, source = house.list(name="A"), house.list(ada, bob, name="B")
+    house.run(
+        "INSERT INTO suppressions (workspace_id, kind, value, reason) VALUES (%s, 'address', 'bob@example.com', 'manual')",
+        house.workspace,
+    )
+    campaign = house.campaign_on(target)
+    with database.transaction() as db:
+        assert lists.merge(db, house.workspace, target, [source]) == 2
+        assert lists.add_leads(db, house.workspace, target, [ada, cid]) == 1
+    assert house.walkers(campaign) == {"ada@example.com": "waiting", "cid@example.org": "waiting"}
