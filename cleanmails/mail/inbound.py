@@ -28,7 +28,7 @@ from cleanmails.records import Attachment, Inbound, Returned
 
 MOST_BYTES: Final = 25_000_000
 MOST_PARTS: Final = 1_000
-MOST_LINES: Final = 500_000
+MOST_LINES: Final = 200_000
 MOST_DEPTH: Final = 40
 """Parts within parts: each is a header that says so, whether it is one or a line of text."""
 
@@ -40,12 +40,19 @@ _FIELD: Final = 20_000  # characters of one header field
 _WORDS: Final = 1_000  # characters of a subject or a name
 _IDS: Final = 100
 _RECIPIENTS: Final = 100
+_COMMENTS: Final = 20
+_CODED_LINES: Final = 4_000
+"""Lines of base64 in a row that are kept: more than the longest text that is kept. The rest of an attachment is counted and left out."""
+
 _MOST_TAGS: Final = 5_000  # what reads HTML slows down with the square of its depth
 _MOST_QUOTED: Final = 20_000  # characters in which the end of what is new is looked for
 
 _NESTING = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
 _DASHES = re.compile(rb"^--", re.MULTILINE)
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+_CODED = re.compile(rb"(?:[A-Za-z0-9+/=]{60,100}\r?\n){%d}" % _CODED_LINES)
+_MORE_CODED = re.compile(rb"(?:[A-Za-z0-9+/=]{60,100}\r?\n)+")
+_LEFT_OUT = re.compile(r"^#left-out:(\d{1,9})\r?$", re.MULTILINE)
 _BODY = re.compile(rb"\r?\n\r?\n")
 _ID = re.compile(r"<[^<>\s]{1,400}>")
 _ADDRESS = re.compile(r"[^\s<>()\[\]:;,\"\\]{1,64}@[^\s<>()\[\]:;,\"\\]{1,255}")
@@ -84,7 +91,7 @@ _SENT_LINE = re.compile(
 
 def parse(raw: bytes) -> Inbound:
     """A mail as a value. Never raises for what is in it."""
-    bounded = _bounded(raw)
+    bounded, cut = _bounded(raw)
     parsed = email.message_from_bytes(bounded)
     headers = _headers(parsed)
     parts = _Parts()
@@ -113,7 +120,7 @@ def parse(raw: bytes) -> Inbound:
         returned=tuple(parts.returned),
         feedback=parts.feedback,
         original=parts.original,
-        cut=len(bounded) < len(raw) or parts.cut,
+        cut=cut or parts.cut,
     )
 
 
@@ -148,19 +155,33 @@ def _quote_start(lines: list[str]) -> int:
     return len(lines)
 
 
-def _bounded(raw: bytes) -> bytes:
-    """As much of a mail as can be read without harm."""
-    if len(raw) > MOST_BYTES:
-        raw = raw[:MOST_BYTES]
+def _bounded(raw: bytes) -> tuple[bytes, bool]:
+    """As much of a mail as can be read without harm, and whether that is less than there is."""
+    whole, raw = len(raw), raw[:MOST_BYTES]
+    cut = len(raw) < whole
     head = _BODY.search(raw, 0, _HEAD)
     if head is None and len(raw) > _HEAD:
         body = _BODY.search(raw, _HEAD)
         raw = raw[:_HEAD].rpartition(b"\n")[0] + (raw[body.start() :] if body else b"")
+        cut = True
+    raw = _without_attachments(raw)
+    whole = len(raw)
     for pattern, most in ((_NESTING, MOST_DEPTH), (_DASHES, 4 * MOST_PARTS)):
         raw = _cut_at(raw, pattern, most)
     if raw.count(b"\n") + raw.count(b"\r") > MOST_LINES:
         raw = _cut_at(raw, _LINE_END, MOST_LINES)
-    return raw
+    return raw, cut or len(raw) < whole
+
+
+def _without_attachments(raw: bytes) -> bytes:
+    """Long runs of base64 cut short, each with a line that says by how much: `email` would keep every line of them as an object."""
+    pieces, start = [], 0
+    while found := _CODED.search(raw, start):
+        more = _MORE_CODED.match(raw, found.end())
+        end = more.end() if more else found.end()
+        pieces += [raw[start : found.end()], b"#left-out:%d\r\n" % (end - found.end())]
+        start = end
+    return b"".join([*pieces, raw[start:]]) if pieces else raw
 
 
 def _cut_at(raw: bytes, pattern: re.Pattern[bytes], most: int) -> bytes:
@@ -250,7 +271,9 @@ class _Parts:
 
     def _original(self, text: str) -> None:
         fields = HeaderParser().parsestr(text.lstrip()[:_HEAD])
-        self.original = self.original or _of_interest({name.lower(): decoded(value) for name, value in fields.items()})
+        self.original = self.original or _of_interest(
+            {name.lower(): decoded(value) for name, value in fields.raw_items()}
+        )
 
     def _leaf(self, part: Message, kind: str) -> None:
         if kind.endswith("rfc822-headers"):
@@ -268,7 +291,7 @@ class _Parts:
 
 def _headers(parsed: Message) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for name, value in parsed.items():
+    for name, value in parsed.raw_items():
         values = found.setdefault(_clean(name.lower())[:100], [])
         if len(values) < 20 and len(found) <= 300:
             values.append(decoded(value))
@@ -347,7 +370,9 @@ def _size(part: Message) -> int:
     payload = part.get_payload()
     if isinstance(payload, list):
         return sum(_size(child) for child in _children(part)[:1] if not child.is_multipart())
-    return len(payload) if isinstance(payload, str) else 0
+    if not isinstance(payload, str):
+        return 0
+    return len(payload) + sum(int(found[1]) for found in _LEFT_OUT.finditer(payload))
 
 
 def _blocks(part: Message) -> Iterator[dict[str, str]]:
@@ -365,7 +390,7 @@ def _blocks(part: Message) -> Iterator[dict[str, str]]:
                 groups += [HeaderParser().parsestr(text) for text in body.strip()[:_HEAD].split("\n\n")[:_RECIPIENTS]]
     for group in groups:
         fields: dict[str, str] = {}
-        for name, value in group.items():
+        for name, value in group.raw_items():
             fields.setdefault(_clean(name.lower())[:100], decoded(value))
         if fields:
             yield fields
@@ -387,10 +412,10 @@ def _ids(field: str) -> tuple[str, ...]:
 
 
 def _mailbox(field: str) -> tuple[str, str]:
-    try:
-        name, address = email.utils.parseaddr(field[:_WORDS])
-    except (ValueError, IndexError):
-        name, address = "", ""
+    name, address = "", ""
+    if field.count("(") <= _COMMENTS:  # each within the last is a call within a call
+        with suppress(ValueError, IndexError):
+            name, address = email.utils.parseaddr(field[:_WORDS])
     if "@" not in address:
         found = _ADDRESS.search(field)
         address = found[0] if found else ""

@@ -13,6 +13,7 @@ from cleanmails.rules.inbox.text import any_of, folded, table
 _MOST: Final = 20_000  # characters of a notice that are searched
 _SAID: Final = 800  # characters of it that are kept and classified
 _RECIPIENTS: Final = 100
+_LINE: Final = 400  # characters; longer lines begin nothing
 
 _DAEMON: Final = table("words")["daemon"]
 _ADDRESSES: Final = re.compile(_DAEMON["addresses"])
@@ -22,13 +23,14 @@ _COPY: Final = any_of(table("words")["copy"]["starts"])
 
 _FAILED: Final = frozenset({"failed", "failure", ""})
 _DELAYED: Final = frozenset({"delayed", "delay"})
-_VAGUE: Final = frozenset({"for-good", "for-now", "out-of-step", "broken-off", "policy", "mailbox-closed"} - {"policy", "mailbox-closed"})  # fmt: skip
+_VAGUE: Final = frozenset({"for-good", "for-now", "out-of-step", "broken-off"})
 """Rows that say no more than the code does: words beside it may know better."""
 
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _CODE: Final = re.compile(r"(?:^|[\s;:'\"(\[<>])([45]\d\d)(?=[ \-#]|$)", re.MULTILINE)
 _ID: Final = re.compile(r"^[ \t>]*message-id:\s{0,3}(<[^<>\s]{1,400}>)", re.IGNORECASE | re.MULTILINE)
-_ADDRESS: Final = re.compile(r"[^\s<>()\[\]:;,\"'=]{1,64}@[^\s<>()\[\]:;,\"'=]{1,255}[^\s<>()\[\]:;,\"'=.]")
+_NOT: Final = r"\s<>()\[\]:;,\"'=：，；。（）《》「」【】、"
+_ADDRESS: Final = re.compile(rf"[^{_NOT}]{{1,64}}@[^{_NOT}]{{1,255}}[^{_NOT}.]")
 _FIRST: Final = re.compile(rf"^[ \t]*(?:to:\s*)?<?({_ADDRESS.pattern})>?[ \t]*(?::|$|\()", re.IGNORECASE | re.MULTILINE)
 
 
@@ -64,7 +66,7 @@ def _report(letter: Inbound, ids: tuple[str, ...]) -> Meaning:
             kind=InboundKind.UNRELATED, message_ids=_originals(letter, letter.text, ids), reasons=("delivered_report",)
         )
     about = failed or delayed
-    notice, _ = _parted(letter.text)
+    notice, _ = _parted(letter)
     row, code, status, said = _worst(about, notice)
     return Meaning(
         kind=InboundKind.BOUNCE,
@@ -113,18 +115,16 @@ def _notice(letter: Inbound, ids: tuple[str, ...]) -> Meaning | None:
     back = letter.header("return-path").replace(" ", "") == "<>"
     if not (subject or program or named or back):
         return None
-    notice, _ = _parted(letter.text)
+    notice, _ = _parted(letter)
     words = folded(notice[:_MOST])
     form = next((form for form, pattern in _FORMS if pattern.search(words) and (form.sure or subject or program or named)), None)  # fmt: skip
     if form is None and not (named or (subject and program)):
         return None
     delayed = form is not None and (form.delayed or _is_delayed(words))
-    recipients = _unique([*named, *_recipients(letter, notice), *_to(letter)])
+    recipients = _unique([*named, *_recipients(letter, notice)]) or _unique(_to(letter))
     said = _from(notice, recipients)
     code, status = _code(said) or _code(notice), next(iter(_ENHANCED.findall(said) or _ENHANCED.findall(notice)), None)
     row = _row(code, status or (None if code else "4.0.0" if delayed else "5.0.0"), said[:_SAID], notice)
-    if row.failure == "connection" and not delayed:
-        row = classify(None, "5.0.0", "")
     return Meaning(
         kind=InboundKind.BOUNCE,
         failure=row.failure,
@@ -146,11 +146,14 @@ def _is_delayed(words: str) -> bool:
     )
 
 
-def _parted(text: str) -> tuple[str, str]:
-    """The notice, and the copy of our mail below it."""
-    lines = text[: 4 * _MOST].splitlines(keepends=True)
+def _parted(letter: Inbound) -> tuple[str, str]:
+    """The notice, and the copy of our mail below it: it begins with words that say so, or with the header that says that we wrote it."""
+    lines = letter.text[: 4 * _MOST].splitlines(keepends=True)
     for place, line in enumerate(lines):
-        if place and len(line) < 400 and _COPY.search(folded(line)):
+        if not place or len(line) > _LINE:
+            continue
+        words = folded(line)
+        if _COPY.search(words) or (words.startswith("from: ") and any(ours in words for ours in letter.to)):
             return "".join(lines[:place]), "".join(lines[place:])
     return "".join(lines), ""
 

@@ -20,6 +20,7 @@ _WEEKDAYS: Final = {name: int(number) for number, names in _TABLE["weekdays"].it
 _BACK: Final = re.compile(_TABLE["cues"]["back"])
 _UNTIL: Final = re.compile(_TABLE["cues"]["until"])
 _INCLUSIVE: Final = re.compile(_TABLE["cues"]["inclusive"])
+_INCLUDED: Final = re.compile(_TABLE["cues"]["included"])
 
 
 def _names(known: dict[str, int]) -> str:
@@ -34,7 +35,7 @@ _DATE: Final = re.compile(
     rf"|(?P<slashed>(?<![\d/])(?P<a4>\d{{1,2}})[/-](?P<b4>\d{{1,2}})(?:[/-](?P<y4>20\d\d|\d\d))?(?![\d/]))"
     rf"|(?P<day_first>(?<!\d)(?P<d5>\d{{1,2}})(?:st|nd|rd|th|er|\.|º|a|e)?[ -](?:(?:of|de|den|d') ?)?(?P<m5>{_MONTH})\b\.?,?(?:[ -](?:de |del )?(?P<y5>20\d\d))?)"
     rf"|(?P<month_first>\b(?P<m6>{_MONTH})\b\.? (?:the )?(?P<d6>\d{{1,2}})(?:st|nd|rd|th)?(?!\d|:)(?:,? (?P<y6>20\d\d))?)"
-    rf"|(?P<weekday>\b(?P<w7>{_names(_WEEKDAYS)})\b(?!,? (?:den |the |le |el |il |de )?\d))"
+    rf"|(?P<weekday>\b(?P<w7>{_names(_WEEKDAYS)})\b(?!,? (?:den |the |le |el |il |de )?(?:\d|(?:{_MONTH})\b)))"
     rf"|(?P<tomorrow>\b(?:tomorrow|demain|manana|domani|amanha|i morgen|imorgon|huomenna|jutro|zitra|завтра|yarin)\b|明天|明日|내일)"
 )
 
@@ -52,7 +53,7 @@ def resumes_on(text: str, sent: date) -> date | None:
     for cue in _UNTIL.finditer(words):
         if found := next(_dates(words[cue.end() : cue.end() + NEAR], sent), None):
             end = cue.end() + found[2]
-            included = _INCLUSIVE.search(words[cue.start() : end + 14])
+            included = _INCLUSIVE.search(cue[0]) or _INCLUDED.search(words[end : end + NEAR // 3])
             return found[0] + timedelta(days=1) if included else found[0]
     all_found = {day for day, _, _ in _dates(words, sent, weekdays=False)}
     return max(all_found) if all_found and _is_cjk(words) else next(iter(all_found)) if len(all_found) == 1 else None
