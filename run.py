@@ -4,6 +4,7 @@
 python3 run.py env              make .venv from the pinned requirements; afterwards the command is .venv/bin/cleanmails
 python3 run.py test [ARG ...]   run all checks; arguments go to pytest
 python3 run.py machine [STEPS]  play the ledger's state machine, 100,000 random steps if no number is given: some half an hour
+python3 run.py doors [REQUESTS] try the API with so many bad requests, 20,000 if no number is given, and with schemathesis at length
 python3 run.py COMMAND ...      run `cleanmails COMMAND` (up, demo ...)
 """
 
@@ -35,11 +36,13 @@ def main(arguments: list[str]) -> int:
         print(__doc__, end="")
         return 0
     os.chdir(ROOT)
-    prepare("dev" if command in {"test", "machine"} else "run")
+    prepare("dev" if command in {"test", "machine", "doors"} else "run")
     if command == "test":
         return test(rest)
     if command == "machine":
         return machine(rest)
+    if command == "doors":
+        return doors(rest)
     if command != "env":
         os.execv(PYTHON, [str(PYTHON), "-m", "cleanmails.cli", command, *rest])
     print("The environment is ready: .venv/bin/cleanmails --help")
@@ -127,6 +130,12 @@ def machine(arguments: list[str]) -> int:
     environment = {**os.environ, "LEDGER_MACHINE_STEPS": (arguments or ["100000"])[0]}
     line: list[str | Path] = [PYTHON, "-m", "pytest", "-q", "-s", "tests/ledger/test_machine.py"]
     return subprocess.run(line, env=environment, check=False).returncode
+
+
+def doors(arguments: list[str]) -> int:
+    """Try the API in every way that does not fit it, at length; the last lines say how much was tried."""
+    environment = {**os.environ, "DOORS_REQUESTS": (arguments or ["20000"])[0], "DOORS_EXAMPLES": "30"}
+    return subprocess.run([PYTHON, "-m", "pytest", "-q", "tests/doors"], env=environment, check=False).returncode
 
 
 def chromium() -> None:

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Controller, delete, get, post, put
@@ -17,6 +16,7 @@ from cleanmails.api.given import Enqueue, Given
 from cleanmails.errors import Fault, InvalidError, UnreachableError
 from cleanmails.ledger import ai, walks
 from cleanmails.ledger.db import Database
+from cleanmails.mail.http import UrlError, target
 from cleanmails.settings import Settings
 from cleanmails.vault import Vault
 
@@ -25,13 +25,11 @@ _URLS: Final = {"openai": "https://api.openai.com/v1", "gemini": "https://genera
 
 
 def _a_url(value: str) -> tuple[str, str] | None:
-    parts = urlsplit(value)
-    right = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
-    return (
-        None
-        if right and value.isprintable() and " " not in value
-        else ("url", "This must be an address like https://api.example/v1.")
-    )
+    try:
+        right = "?" not in target(value).path
+    except UrlError:
+        right = False
+    return None if right else ("url", "This must be an address like https://api.example/v1.")
 
 
 class AiChange(msgspec.Struct, frozen=True, kw_only=True):

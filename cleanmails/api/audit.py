@@ -95,10 +95,15 @@ def entry(
         api_key_id=principal.api_key_id,
         action=action,
         object_id=object_id,
-        path=request.url.path[:500],
+        path=_plain(request.scope["path"]),
         remote_address=request.client.host if request.client else "",
-        user_agent=request.headers.get("user-agent", "")[:500],
+        user_agent=_plain(request.headers.get("user-agent", "")),
     )
+
+
+def _plain(text: str) -> str:
+    """What was sent, as far as the ledger can hold it."""
+    return text.replace("\0", "")[:500]
 
 
 def audited(inner: ASGIApp, database: Database, clock: Callable[[], datetime]) -> ASGIApp:

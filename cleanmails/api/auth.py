@@ -27,6 +27,9 @@ SESSION_LIFE: Final = timedelta(days=30)
 
 KEY_PREFIX: Final = "cm_live_"
 _LARGEST_ID: Final = 2**63 - 1
+_LONGEST_NAME: Final = 255
+"""Characters of a part of an address: no token, no id and no file has more."""
+
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -111,7 +114,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     bearer = _bearer(connection)
     if unsafe and bearer is None and not handler.opt.get("cross_site"):
         refuse_other_sites(connection)
-    refuse_nul(connection)
+    refuse_unreadable(connection)
     if handler.opt.get("public"):
         return
     state = connection.app.state
@@ -144,13 +147,33 @@ def refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         foreign = site not in {"same-origin", "none"}
     else:
         ours = {connection.headers.get("host", ""), urlsplit(connection.app.state.settings.public_url).netloc}
-        foreign = origin is not None and urlsplit(origin).netloc not in ours
+        foreign = origin is not None and _place(origin) not in ours
     if foreign:
         raise ForbiddenError("This request comes from a page of another site.", code="cross_site")
 
 
-def refuse_nul(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-    """A NUL in the query, which Postgres has no text for. Bodies are looked through in `api/body.py`."""
+def _place(origin: str) -> str | None:
+    """Host and port of an origin; None if it is no URL."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
+def refuse_unreadable(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """An address or a query that is no text, or holds a NUL: Postgres has no text for that, and no file has it in its name. Bodies are looked through in
+    `api/body.py`.
+    """
+    path = connection.scope["path"]
+    if "\0" in path or max(map(len, path.split("/"))) > _LONGEST_NAME:
+        raise NotFoundError("There is nothing at this address.")
+    try:
+        # Litestar reads both as UTF-8, at the latest when it words a refusal.
+        connection.scope["query_string"].decode()
+        dict(connection.scope["headers"]).get(b"host", b"").decode()
+    except UnicodeDecodeError as error:
+        message = "The address must be ASCII, with other characters in UTF-8 as %XX."
+        raise InvalidError([Fault("", "utf8", message)]) from error
     faults = [
         Fault(name, "nul", "This must not hold a NUL character.")
         for name, value in connection.query_params.items()

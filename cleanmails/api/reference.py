@@ -99,6 +99,7 @@ def document(app: Litestar) -> dict[str, Any]:
         for operation, handler in _operations(app, known):
             _complete(operation, handler)
             _close(operation.get("requestBody"), known["components"]["schemas"])
+        _widen(known)
         known["components"]["responses"] = {f"Problem{status}": _problem(status) for status in _MEANINGS}
         for name, schema in known["components"]["schemas"].items():
             schema.setdefault("description", _docstrings().get(name, ""))
@@ -135,7 +136,7 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     own = {status: given for status, given in operation["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST}
     declared = {int(status) for status in operation["responses"]} - {int(status) for status in own}
-    faults = sorted(declared & {401, 409, 429} | set(_follows(operation, handler)))
+    faults = sorted(declared & {401, 404, 409, 429} | set(_follows(operation, handler)))
     for given in own.values():
         given.pop("headers", None)
     own.get("204", {}).pop("content", None)
@@ -148,10 +149,9 @@ def _follows(operation: dict[str, Any], handler: HTTPRouteHandler) -> Iterator[i
     """The refusals that an operation can meet with whatever it does."""
     places = {parameter["in"] for parameter in operation.get("parameters", [])}
     public = handler.opt.get("public")
+    yield 400  # a query can hold a NUL, an Idempotency-Key can be none
     if "requestBody" in operation:
-        yield from (400, 413)
-    if "query" in places:
-        yield 400
+        yield 413
     if "path" in places:
         yield 404
     if not public:
@@ -185,6 +185,17 @@ def _close(part: Any, schemas: dict[str, Any]) -> None:  # noqa: ANN401 - JSON o
             _close(schema["properties"], schemas)
     elif isinstance(part, dict):
         _close(list(part.values()), schemas)
+
+
+def _widen(part: Any) -> None:  # noqa: ANN401 - as above
+    """A union takes what any of its members takes. Litestar says `oneOf`, by which a whole number that may be a number too would be neither."""
+    if isinstance(part, list):
+        for each in part:
+            _widen(each)
+    elif isinstance(part, dict):
+        if isinstance(part.get("oneOf"), list):
+            part["anyOf"] = part.pop("oneOf")
+        _widen(list(part.values()))
 
 
 def _with_plain_names(schema: dict[str, Any]) -> dict[str, Any]:

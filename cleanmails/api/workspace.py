@@ -92,7 +92,7 @@ class Workspaces(Controller):
         with database.transaction() as db:
             workspaces.archive(db, principal.workspace_id, now=now)
 
-    @get("/v1/workspace/export", sync_to_thread=True, needs=Permission.OWN)
+    @get("/v1/workspace/export", sync_to_thread=True, needs=Permission.OWN, media_type="application/jsonl")
     def download(self, database: Given[Database], principal: Given[Principal]) -> Stream:
         """Download everything of the workspace: a line of JSON for each thing, `{"kind": "lead", "row": {...}}`. Credentials and keys are not in it."""
         # Written to disk first: a reader that dawdles must not keep a transaction open.

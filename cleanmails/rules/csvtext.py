@@ -62,7 +62,15 @@ def _harmless(cell: str) -> str:
 
 def _delimiter(line: str) -> str:
     """The one that makes the most cells of the first line."""
-    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), [])))
+    return max(DELIMITERS, key=lambda delimiter: _cells(line, delimiter))
+
+
+def _cells(line: str, delimiter: str) -> int:
+    """How many; none where one of them is larger than the csv module reads."""
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter), []))
+    except csv.Error:
+        return 0
 
 
 class _Feed:

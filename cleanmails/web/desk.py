@@ -100,7 +100,8 @@ class Desk:
         kept = {name: str(value) for name, value in self.request.query_params.items()}
         wanted = {name: value for name, value in (kept | changes).items() if value not in {None, ""}}
         query = urlencode({name: str(value) for name, value in wanted.items()})
-        return f"{self.request.url.path}?{query}" if query else self.request.url.path
+        path: str = self.request.scope["path"]
+        return f"{path}?{query}" if query else path
 
     def page(
         self,

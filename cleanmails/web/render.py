@@ -172,11 +172,13 @@ def framed(page: Response[str]) -> Response[str]:
 
 def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Answers every error: people in a browser get a page, or the sign-in first; programs get the problem."""
-    if request.url.path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
+    if request.scope["path"].startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
         return problems.answer(request, error)
     problem = problems.from_anything(error)
     if problem.code == "not_signed_in":
-        return Redirect(f"/sign-in?next={request.url.path}" if request.method == "GET" else "/sign-in", status_code=303)
+        return Redirect(
+            f"/sign-in?next={request.scope['path']}" if request.method == "GET" else "/sign-in", status_code=303
+        )
     page = render("problem.html", status=problem.status, problem=problem, look=look_of(request))
     page.headers.update(problems.headers(error, problem))
     return page

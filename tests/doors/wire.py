@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import traceback
 from urllib.parse import unquote
 
 import msgspec
@@ -92,7 +93,10 @@ class Wire:
                 if not message.get("more_body", False):
                     ended.set()
 
-        await self.app(scope, receive, send)
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - what a server would answer then, with a status that nothing else has
+            return Answer(599, {}, "".join(traceback.format_exception(error)[-4:]).encode())
         named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]}
         return Answer(start["status"], named, b"".join(parts))
 

@@ -45,6 +45,11 @@ def test_any_bytes_are_read_or_refused_and_pieces_do_not_matter(data, size):
     assert attempt(size) == attempt(1_000)
 
 
+def test_a_first_line_with_a_cell_that_is_too_large_is_a_row_with_a_fault():
+    (row,) = read(b"email," + b"x" * 140_000)
+    assert row.fault
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_every_line_end_is_one(end):
     assert cells(f"a,b{end}1,2{end}3,4".encode()) == [["a", "b"], ["1", "2"], ["3", "4"]]
