@@ -31,7 +31,7 @@ class UnknownDelivery(msgspec.Struct, frozen=True, kw_only=True):
     step: int
     sender_id: int
     sender_address: str
-    subject: str
+    subject: str | None
     message_id: str
     sending_at: datetime
     reason: str

@@ -102,7 +102,7 @@ class Route(msgspec.Struct, frozen=True):
             named = theirs.ids | {"workspace_id": theirs.workspace}
             yield (
                 "a form",
-                self.at(ids),
+                self.at({}),
                 urlencode(named).encode(),
                 {"content-type": "application/x-www-form-urlencoded"},
             )

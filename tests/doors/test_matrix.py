@@ -66,15 +66,17 @@ class Watch:
         self.before = ledger.prints()
 
     def __call__(self, route, findings):
-        self.since.append(str(route))
+        self.since.append(route)
         if len(self.since) == 16:
             self.compare(findings)
 
     def compare(self, findings):
         after = self.ledger.prints()
-        changed = [table for table in after if after[table] != self.before[table] and table not in self.free]
+        # A page that refuses leads on to another page: by its status that was done, and it stands in the audit log.
+        free = self.free | ({"audit"} if any(route.is_page for route in self.since) else set())
+        changed = [table for table in after if after[table] != self.before[table] and table not in free]
         if changed:
-            findings.append(f"{changed} changed by one of {self.since}")
+            findings.append(f"{changed} changed by one of {[str(route) for route in self.since]}")
         self.before, self.since = after, []
 
 
@@ -101,7 +103,10 @@ def test_foreign_ids_are_unknown_ids(wire, ledger, closed, unchanged, count):
             body, headers = route.body(ours.ids)
             answer = wire.ask(route.method, route.at(ids), session(ours, Role.OWNER) | headers, body)
             count("foreign ids")
-            if answer.status != 404 or FOREIGN in answer.body:
+            refused = answer.status == 404 or (
+                route.is_page and route.method not in SAFE and answer.status in {303, 400}
+            )
+            if not refused or FOREIGN in answer.body:
                 findings.append(f"{route} with {ids}: {answer.status} {answer.body[:200]}")
         unchanged(route, findings)
     count("routes with ids", len(routes))
@@ -168,7 +173,7 @@ def test_a_key_without_the_scope_is_refused(wire, ours, closed, unchanged, count
         count("scopes")
         if without.status != 403 or FOREIGN in without.body:
             findings.append(f"{route} without {route.need}: {without.status} {without.body[:200]}")
-        if Role.ADMIN in route.roles and (route.ids or route.schema or route.method in SAFE):
+        if Role.ADMIN in route.roles and not route.is_page and (route.ids or route.schema or route.method in SAFE):
             only = wire.ask(
                 route.method, route.at({}), bearer(ours, f"only-{route.need}") | JSON, b"[]" if route.schema else b""
             )

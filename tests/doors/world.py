@@ -170,7 +170,7 @@ class World:
         )  # fmt: skip
         self.run("INSERT INTO list_leads (list_id, lead_id) VALUES (%s, %s)", made, lead)
         load = self.ids["import_id"] = self.one(
-            "INSERT INTO imports (workspace_id, list_id, filename, rows, created, updated, duplicate, suppressed, invalid) VALUES (%s, %s, %s, 1, 0, 0, 0, 0, 1)",
+            "INSERT INTO imports (workspace_id, list_id, filename, rows, created, updated, duplicate, suppressed, invalid, ended_at) VALUES (%s, %s, %s, 1, 0, 0, 0, 0, 1, now())",
             workspace, made, mark,
         )  # fmt: skip
         self.run(
