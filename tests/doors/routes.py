@@ -67,6 +67,11 @@ class Route(msgspec.Struct, frozen=True):
         return not self.operation
 
     @property
+    def is_final(self):
+        """A form that asks for nothing, and ends the workspace or its reader's sessions."""
+        return self.is_page and self.path in {"/settings/archive", "/settings/account/sessions", "/sign-out"}
+
+    @property
     def ids(self):
         return [noun for _, noun in self.parameters if noun.endswith("_id")]
 
@@ -98,7 +103,7 @@ class Route(msgspec.Struct, frozen=True):
             if each["in"] == "query" and each["name"] in theirs.ids:
                 query = f"{self.at(ids)}{'&' if self.name in QUERIES else '?'}{each['name']}={theirs.ids[each['name']]}"
                 yield f"?{each['name']}", query, body, headers
-        if self.is_page and self.method not in SAFE:
+        if self.is_page and self.method not in SAFE and not self.is_final:
             named = theirs.ids | {"workspace_id": theirs.workspace}
             yield (
                 "a form",

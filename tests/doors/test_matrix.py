@@ -21,6 +21,8 @@ NOT_DONE = {
     "campaigns_pause": 409,  # it is paused
     "campaigns_resume": 400,  # its sender cannot send
     "campaigns_start": 409,
+    "imports_cancel": 409,  # it is over
+    "imports_start": 409,
     "leads_delete": 409,
     "lists_archive": 409,
     "domains_remove": 409,
@@ -149,7 +151,9 @@ def test_a_role_does_what_the_table_says_and_no_more(wire, ours, closed, unchang
                 if not (route.ids or route.method in SAFE or route.schema):
                     continue
                 answer = wire.ask(route.method, route.at({}), credentials | JSON, b"[]" if route.schema else b"")
-                right = answer.status not in {401, 429} and answer.code != "forbidden" and answer.status < 500
+                # What a page does, it does by the API's own functions, which may ask for more than the page does.
+                forbidden = answer.code == "forbidden" and not route.is_page
+                right = answer.status not in {401, 429} and not forbidden and answer.status < 500
             else:
                 body, headers = route.body(ours.ids)
                 answer = wire.ask(route.method, route.at(ours.ids), credentials | headers, body)
@@ -208,7 +212,7 @@ def test_nobody_is_let_in(wire, ledger, ours, closed, unchanged, count):
     unchanged.compare([])
     for route in closed:
         body, headers = route.body(ours.ids)
-        for who, credentials in nobody.items():
+        for who, credentials in list(nobody.items())[: 3 if route.is_page else None]:
             answer = wire.ask(route.method, route.at(ours.ids), credentials | headers, body)
             count("no session")
             if answer.status != 401 or b"qzours" in answer.body or FOREIGN in answer.body:
@@ -268,10 +272,12 @@ def test_our_owner_does_all_of_it_and_sees_nothing_of_theirs(wire, ledger, ours,
         closed,
         key=lambda each: (
             last.index(each.name) if each.name in last else -1,
-            order[each.method],
+            order[each.method] + 2 * each.is_page * (each.method not in SAFE),
             -each.path.count("/"),
         ),
     ):
+        if route.is_final:
+            continue
         ids = dict(ours.ids)
         if route.name in ended:
             ids["session_id"] = ours.begin(f"to-be-ended-{route.name}", ours.users[Role.OWNER])
@@ -281,8 +287,8 @@ def test_our_owner_does_all_of_it_and_sees_nothing_of_theirs(wire, ledger, ours,
         answer = wire.ask(route.method, route.at(ids), headers | more, body, patient=True)
         count("by the owner")
         done = answer.status < 300 or answer.status == NOT_DONE.get(route.name)
-        # A form that was not filled in comes back, or leads on.
-        done = done or (route.is_page and answer.status in {303, 400})
+        # A form that was not filled in comes back, or leads on; what it is about was deleted by the API before.
+        done = done or (route.is_page and route.method not in SAFE and answer.status in {303, 400, 404})
         if not done or FOREIGN in answer.body:
             findings.append(f"{route} ({route.name}): {answer.status} {answer.body[:300]}")
     assert not findings, "\n".join(findings)

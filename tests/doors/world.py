@@ -46,16 +46,15 @@ IDS = frozenset(
 )
 """What a `World` has a row of. A route with another id in its address needs a row in the class below, and its name here."""
 
-BY_PATH = {"key_id": {"/v1/api-keys": "api_key_id", "/v1/outreach/domains": "dkim_key_id"}}
-"""Parameters that mean different things in different addresses."""
-
 VOLATILE = ("api_keys.used_at", "sessions.seen_at", "sessions.expires_at")
 """What a request changes by being made."""
 
 
 def parameter(name, path):
-    """What a parameter of an address is the id of."""
-    return next((noun for prefix, noun in BY_PATH.get(name, {}).items() if path.startswith(prefix)), name)
+    """What a parameter of an address is the id of: keys are a domain's, or those of the API."""
+    if name == "key_id":
+        return "dkim_key_id" if "domain" in path else "api_key_id"
+    return name
 
 
 PRIVATE = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
