@@ -7,7 +7,7 @@ RETURNING id;
 
 -- name: read_campaigns
 SELECT c.id, c.name, c.status, c.check_reply, c.stop_company_on_reply, c.track_opens, c.track_clicks, c.schedule, c.launch_at, c.max_new_leads_per_day, c.on_sender_loss,
-       c.missing_field, c.promote_winner, c.pause_reason, c.run, c.started_at, c.completed_at, c.created_at, c.updated_at, c.version,
+       c.missing_field, c.promote_winner, c.pause_reason, c.run, c.started_at, c.completed_at, c.created_at, c.updated_at, c.archived_at, c.version,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'name', l.name) ORDER BY l.id), '[]')
         FROM campaign_lists a JOIN lists l ON l.id = a.list_id WHERE a.campaign_id = c.id) AS lists,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'address', s.address) ORDER BY s.id), '[]')
@@ -20,9 +20,10 @@ WHERE c.workspace_id = %(workspace_id)s::bigint AND c.id = ANY (%(ids)s::bigint[
 ORDER BY c.id;
 
 -- name: page
--- Ids of campaigns in order, of one status or all.
+-- Ids of campaigns in order, of one status or all, with a text in their name; those that were put away, or the others.
 SELECT id FROM campaigns
 WHERE workspace_id = %(workspace_id)s::bigint AND id > %(after)s::bigint AND (%(status)s::text IS NULL OR status = %(status)s::text)
+  AND (archived_at IS NOT NULL) = %(archived)s::boolean AND (%(q)s::text IS NULL OR name ILIKE %(q)s::text)
 ORDER BY id LIMIT %(limit)s::integer;
 
 -- name: hold_campaign
@@ -140,3 +141,8 @@ LEFT JOIN senders s ON s.id = d.sender_id
 WHERE d.campaign_id = %(id)s::bigint AND d.workspace_id = %(workspace_id)s::bigint
   AND (d.lead_id, d.step) > (%(after_lead)s::bigint, %(after_step)s::smallint) AND (%(state)s::text IS NULL OR d.state = %(state)s::text)
 ORDER BY d.lead_id, d.step LIMIT %(limit)s::integer;
+
+-- name: put_away
+-- Which is no change of what it does; whoever edits it meanwhile is told all the same.
+UPDATE campaigns SET archived_at = CASE WHEN %(away)s::boolean THEN coalesce(archived_at, now()) END, updated_at = now(), version = version + 1
+WHERE id = %(id)s::bigint AND (archived_at IS NULL) = %(away)s::boolean;

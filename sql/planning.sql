@@ -226,25 +226,29 @@ LEFT JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead
 LEFT JOIN deliveries last ON last.id = cl.last_delivery_id
 WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = %(lead_id)s::bigint AND cl.workspace_id = %(workspace_id)s::bigint;
 
--- name: oldest_due
--- A sample of a campaign's due leads, the oldest of each sender and of those that have none yet.
-SELECT w.lead_id
-FROM (SELECT 0::bigint AS sender_id UNION SELECT sender_id FROM campaign_senders WHERE campaign_id = %(campaign_id)s::bigint) AS lane
+-- name: due_sample
+-- A sample of campaigns' due walks as the planner would see them, the oldest few of each sender and of those that have none yet; without locks.
+SELECT cl.campaign_id, cl.lead_id, cl.state, cl.step, cl.due_at, cl.settled_at, cl.sender_id, cl.outcome, cl.hold_reason,
+       l.email, coalesce(rd.provider, '') AS provider,
+       coalesce(d.tries, 0) AS attempt, d.id IS NOT NULL AS judged, last.id IS NOT NULL AS mailed, last.opened_at, last.clicked_at,
+       CASE WHEN l.status <> 'active' THEN l.status WHEN l.validation = 'invalid' THEN 'invalid'
+            WHEN EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
+              OR EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'domain' AND s.value = l.domain)
+            THEN 'suppressed' END AS stopped
+FROM unnest(%(campaigns)s::bigint[]) AS c (id)
 CROSS JOIN LATERAL (
-    SELECT cl.lead_id, cl.due_at FROM campaign_leads cl
-    WHERE cl.campaign_id = %(campaign_id)s::bigint AND coalesce(cl.sender_id, 0) = lane.sender_id AND cl.state = 'waiting'
-      AND cl.due_at <= %(now)s::timestamptz
-    ORDER BY cl.due_at, cl.lead_id LIMIT 5
-) w
-ORDER BY w.due_at, w.lead_id
-LIMIT 50;
-
--- name: walk_counts
--- How many walks of a campaign stand where.
-SELECT count(*) FILTER (WHERE state = 'waiting')::integer AS waiting,
-       count(*) FILTER (WHERE state = 'waiting' AND due_at <= %(now)s::timestamptz)::integer AS due,
-       count(*) FILTER (WHERE state = 'in_flight')::integer AS in_flight,
-       count(*) FILTER (WHERE state = 'held')::integer AS held,
-       count(*) FILTER (WHERE state = 'ended')::integer AS ended,
-       min(due_at) FILTER (WHERE state = 'waiting' AND due_at > %(now)s::timestamptz) AS next_due_at
-FROM campaign_leads WHERE campaign_id = %(campaign_id)s::bigint;
+    SELECT w.lead_id
+    FROM (SELECT 0::bigint AS sender_id UNION SELECT sender_id FROM campaign_senders WHERE campaign_id = c.id) AS lane
+    CROSS JOIN LATERAL (
+        SELECT h.lead_id, h.due_at FROM campaign_leads h
+        WHERE h.campaign_id = c.id AND coalesce(h.sender_id, 0) = lane.sender_id AND h.state = 'waiting' AND h.due_at <= %(now)s::timestamptz
+        ORDER BY h.due_at, h.lead_id LIMIT 5
+    ) w
+    ORDER BY w.due_at, w.lead_id LIMIT %(most)s::integer
+) sample
+JOIN campaign_leads cl ON cl.campaign_id = c.id AND cl.lead_id = sample.lead_id
+JOIN leads l ON l.id = cl.lead_id
+LEFT JOIN recipient_domains rd ON rd.name = l.domain
+LEFT JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id AND d.step = cl.step
+LEFT JOIN deliveries last ON last.id = cl.last_delivery_id
+ORDER BY cl.campaign_id, cl.due_at, cl.lead_id;

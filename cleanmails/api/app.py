@@ -21,6 +21,7 @@ from cleanmails.api.api_keys import ApiKeys
 from cleanmails.api.attempts import Attempts
 from cleanmails.api.body import JsonBody
 from cleanmails.api.campaigns import Campaigns
+from cleanmails.api.changes import Changes
 from cleanmails.api.comfort import Comfort, Meter
 from cleanmails.api.conversations import Conversations, Reviews
 from cleanmails.api.dkim_keys import DkimKeys
@@ -83,6 +84,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Suppressions,
     Campaigns,
     Attempts,
+    Changes,
     Previews,
     Subjects,
     Checks,

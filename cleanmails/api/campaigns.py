@@ -98,6 +98,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    archived_at: datetime | None
     version: int
     warnings: list[LaunchWarning] = []
 
@@ -181,7 +182,7 @@ class Campaigns(Controller):
         with database.transaction() as db:
             campaign_id = campaigns.create(db, principal.workspace_id, data.name.strip())
             warnings = edits.write(db, principal, campaign_id, data, now)
-            answer = _campaign(campaigns.read(db, principal.workspace_id, campaign_id), warnings)
+            answer = shaped(campaigns.read(db, principal.workspace_id, campaign_id), warnings)
         return _done("campaign.created", answer, enqueue)
 
     @get(sync_to_thread=True)
@@ -191,17 +192,29 @@ class Campaigns(Controller):
         principal: Given[Principal],
         window: Given[Window],
         status: FromQuery[CampaignStatus | None] = None,
+        q: Annotated[str, QueryParameter(max_length=200, description="A part of the name.")] = "",
+        archived: Annotated[
+            bool, QueryParameter(description="Those that were put away, in place of the others.")
+        ] = False,
     ) -> Page[Campaign]:
         """List the campaigns, oldest first, of one status or all."""
         with database.transaction() as db:
-            rows = campaigns.page(db, principal.workspace_id, status=status, after=window.after, limit=window.fetch)
-        return page(rows, window, _campaign)
+            rows = campaigns.page(
+                db,
+                principal.workspace_id,
+                status=status,
+                q=q,
+                archived=archived,
+                after=window.after,
+                limit=window.fetch,
+            )
+        return page(rows, window, shaped)
 
     @get("/{campaign_id:int}", sync_to_thread=True)
     def read(self, campaign_id: FromPath[int], database: Given[Database], principal: Given[Principal]) -> Campaign:
         """Read one campaign."""
         with database.transaction() as db:
-            return _campaign(campaigns.read(db, principal.workspace_id, campaign_id))
+            return shaped(campaigns.read(db, principal.workspace_id, campaign_id))
 
     @patch("/{campaign_id:int}", sync_to_thread=True, responses=also(409), request_max_body_size=BODY_LIMIT)
     def change(
@@ -220,7 +233,7 @@ class Campaigns(Controller):
         """
         with database.transaction() as db:
             warnings = edits.write(db, principal, campaign_id, data, now)
-            answer = _campaign(campaigns.read(db, principal.workspace_id, campaign_id), warnings)
+            answer = shaped(campaigns.read(db, principal.workspace_id, campaign_id), warnings)
         return _done("campaign.changed", answer, enqueue)
 
     @delete("/{campaign_id:int}", sync_to_thread=True, responses=also(409))
@@ -255,7 +268,7 @@ class Campaigns(Controller):
                     "The campaign has been started before and is paused: resume it.", code="already_started"
                 )
             warnings = edits.begin(db, principal, current, now)
-            answer = _campaign(campaigns.read(db, principal.workspace_id, campaign_id), warnings)
+            answer = shaped(campaigns.read(db, principal.workspace_id, campaign_id), warnings)
         return _done("campaign.started", answer, enqueue)
 
     @post("/{campaign_id:int}/resume", sync_to_thread=True, status_code=200, responses=also(400, 409))
@@ -273,7 +286,7 @@ class Campaigns(Controller):
             if current["status"] == CampaignStatus.DRAFT:
                 raise StateError("The campaign is a draft: start it.", code="not_started")
             warnings = edits.begin(db, principal, current, now)
-            answer = _campaign(campaigns.read(db, principal.workspace_id, campaign_id), warnings)
+            answer = shaped(campaigns.read(db, principal.workspace_id, campaign_id), warnings)
         return _done("campaign.resumed", answer, enqueue)
 
     @post("/{campaign_id:int}/pause", sync_to_thread=True, status_code=200, responses=also(409))
@@ -291,7 +304,8 @@ class Campaigns(Controller):
             current = campaigns.hold(db, workspace, campaign_id)
             check_move(CampaignStatus(current["status"]), CampaignStatus.PAUSED)
             campaigns.pause(db, workspace, campaign_id, user_id=principal.user_id)
-            answer = _campaign(campaigns.read(db, workspace, campaign_id))
+            edits.note(db, principal, campaign_id, ["status"])
+            answer = shaped(campaigns.read(db, workspace, campaign_id))
         return _done("campaign.paused", answer, enqueue)
 
     @get("/{campaign_id:int}/leads", sync_to_thread=True)
@@ -337,5 +351,6 @@ def _done(event: str, campaign: Campaign, enqueue: Enqueue) -> Campaign:
     return campaign
 
 
-def _campaign(row: Row, warnings: Sequence[LaunchWarning] = ()) -> Campaign:
+def shaped(row: Row, warnings: Sequence[LaunchWarning] = ()) -> Campaign:
+    """A row of `campaigns.read` as the API answers it."""
     return msgspec.convert(row | {"schedule_config": row["schedule"], "warnings": list(warnings)}, Campaign)

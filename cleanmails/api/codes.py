@@ -7,6 +7,7 @@ CODES: Final[Mapping[str, str]] = {
     "answered_already": "The same words were sent to this conversation just now.",
     "already_started": "The campaign has been started before; resume it.",
     "busy": "A part that is needed does not answer now.",
+    "campaign_archived": "The campaign has been put away; restore it before it is started.",
     "campaign_completed": "The campaign is completed and changes no more; make a copy.",
     "campaign_running": "The campaign is running; pause it first.",
     "campaigns_running": "A campaign of the workspace is running; pause it first.",

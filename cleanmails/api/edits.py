@@ -1,6 +1,6 @@
 """What a request changes of a campaign, written into the ledger: all of it, or nothing with all that stands against it."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,7 +10,7 @@ from cleanmails.api import launch
 from cleanmails.api.auth import Principal
 from cleanmails.api.drafts import CampaignChange, Chosen, settings
 from cleanmails.errors import ConflictError, Fault, InvalidError, StateError
-from cleanmails.ledger import campaigns, walks
+from cleanmails.ledger import campaign_changes, campaigns, walks
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.records import CampaignStatus
 from cleanmails.rules.launch import Checks, LaunchWarning
@@ -18,6 +18,13 @@ from cleanmails.rules.lifecycle import check_move
 
 _WEIGHTY: Final = ("steps", "lists", "senders", "track_opens", "track_clicks")
 """What of a running campaign may only be changed to what could be launched."""
+
+
+_PLAIN: Final = (
+    "name", "status", "check_reply", "track_opens", "track_clicks", "schedule", "launch_at", "max_new_leads_per_day", "on_sender_loss",
+    "missing_field", "promote_winner",
+)  # fmt: skip
+_NAMES: Final = {"schedule_config": "schedule", "launch_at": "launch date", "archived_at": "archive"}
 
 
 def write(
@@ -31,7 +38,7 @@ def write(
     if wanted == CampaignStatus.PAUSED:
         campaigns.hold_marks(db, workspace, campaign_id)
     current = campaigns.hold(db, workspace, campaign_id, _ids(change.lists))
-    moves = _moves(current, change)
+    moves = _moves(db, workspace, current, change)
     faults = _put(db, workspace, current, change)
     checks = Checks([], [])
     starts = moves and wanted == CampaignStatus.RUNNING
@@ -44,6 +51,9 @@ def write(
         campaigns.start(db, workspace, campaign_id, user_id=principal.user_id)
     elif moves:
         campaigns.pause(db, workspace, campaign_id, user_id=principal.user_id)
+    changed = differences(current, campaigns.read(db, workspace, campaign_id))
+    if changed or not current["version"]:
+        note(db, principal, campaign_id, changed)
     return checks.warnings
 
 
@@ -51,18 +61,60 @@ def begin(db: Connection, principal: Principal, current: Row, now: datetime) -> 
     """Starts or resumes a campaign that is held (`campaigns.hold`). StateError; InvalidError with all that stands against it."""
     workspace, campaign_id = principal.workspace_id, current["id"]
     check_move(CampaignStatus(current["status"]), CampaignStatus.RUNNING)
+    if current["archived_at"] is not None:
+        raise StateError("The campaign has been put away; restore it first.", code="campaign_archived")
     checks = launch.check(db, workspace, campaign_id, now)
     if checks.faults:
         raise InvalidError(checks.faults, "The campaign cannot start; nothing was changed.")
     campaigns.start(db, workspace, campaign_id, user_id=principal.user_id)
+    note(db, principal, campaign_id, ["status"])
     return checks.warnings
 
 
-def _moves(current: Row, change: CampaignChange) -> bool:
+def note(db: Connection, principal: Principal, campaign_id: int, fields: Sequence[str]) -> None:
+    """Writes down who changed these fields, at the version that the campaign has now."""
+    campaign_changes.append(db, campaign_id, fields, user_id=principal.user_id, api_key_id=principal.api_key_id)
+
+
+def differences(before: Row, after: Row) -> list[str]:
+    """The fields in which two readings of a campaign differ, a step as `steps[0]`; `schedule` has the API's name."""
+    fields = [
+        "schedule_config" if name == "schedule" else name
+        for name in (*_PLAIN, "lists", "senders")
+        if before[name] != after[name]
+    ]
+    old, new = ({step["position"]: step for step in row["steps"]} for row in (before, after))
+    places = sorted(place for place in old.keys() | new.keys() if old.get(place) != new.get(place))
+    return [*fields, *(f"steps[{place}]" for place in places)]
+
+
+def described(fields: Sequence[str]) -> str:
+    """Fields for people: `the schedule and step 2`."""
+    names = [
+        f"step {int(each[6:-1]) + 1}"
+        if each.startswith("steps[")
+        else f"the {_NAMES.get(each, each.replace('_', ' '))}"
+        for each in fields
+    ]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "nothing"
+
+
+def _stale(last: Row | None) -> str:
+    """Who was first, as far as anybody was: the system changes campaigns too."""
+    if last is None:
+        return "The campaign has been changed since you read it; read it again."
+    who = last["who"] or "Somebody"
+    return f"{who} changed {described(last['fields'])} since you read the campaign; read it again."
+
+
+def _moves(db: Connection, workspace_id: int, current: Row, change: CampaignChange) -> bool:
     """Whether the status is to change. StateError where it may not, or nothing may; ConflictError for a change of what is no longer so."""
     status = CampaignStatus(current["status"])
     if not isinstance(change.version, UnsetType) and change.version != current["version"]:
-        raise ConflictError("The campaign has been changed since you read it; read it again.", code="stale")
+        since = campaign_changes.read(db, workspace_id, current["id"], since=change.version, limit=1)
+        raise ConflictError(_stale(since[0] if since else None), code="stale")
+    if current["archived_at"] is not None and change.status == CampaignStatus.RUNNING:
+        raise StateError("The campaign has been put away; restore it first.", code="campaign_archived")
     if status == CampaignStatus.COMPLETED:
         raise StateError("The campaign is completed; make a copy of it instead.", code="campaign_completed")
     if isinstance(change.status, UnsetType) or change.status == status:

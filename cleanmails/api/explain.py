@@ -1,5 +1,6 @@
 """Why a lead is mailed or not, and what holds a campaign back: answered by the functions that plan (`rules/explain.py`)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -8,7 +9,7 @@ from litestar.params import FromPath
 
 from cleanmails.api.auth import Principal
 from cleanmails.api.given import Given
-from cleanmails.ledger import campaigns, planning, workers
+from cleanmails.ledger import campaigns, overview, planning, workers
 from cleanmails.ledger.db import Connection, Database
 from cleanmails.records import ProviderView, Snapshot, WalkView
 from cleanmails.rules import explain, providers
@@ -67,7 +68,7 @@ class Explain(Controller):
         with database.transaction() as db:
             campaigns.read(db, principal.workspace_id, campaign_id)
             walk = planning.walk(db, principal.workspace_id, campaign_id, lead_id)
-            told = explain.explain(_snapshot(db, settings, campaign_id, [walk]), walk)
+            told = explain.explain(_snapshot(db, settings, [campaign_id], [walk]), walk)
             now = workers.now(db)
         blocking = None if told.blocking is None else _gate(told.blocking)
         return LeadExplanation(
@@ -88,33 +89,43 @@ class Explain(Controller):
         settings: Given[Settings],
     ) -> CampaignSendingStatus:
         """Say the one thing that holds the campaign back now, and until when."""
-        workspace = principal.workspace_id
         with database.transaction() as db:
-            campaigns.read(db, workspace, campaign_id)
-            now = workers.now(db)
-            sample = [
-                planning.walk(db, workspace, campaign_id, lead) for lead in planning.oldest_due(db, campaign_id, now)
-            ]
-            counts = planning.walk_counts(db, campaign_id, now)
-            told = explain.sending_status(_snapshot(db, settings, campaign_id, sample), counts)
-            if counts.due:
-                told = explain.unless_silent(told, workers.duty_ages(db))
-        return CampaignSendingStatus(code=told.code, sentence=told.sentence, normal=told.normal, until=told.until)
+            campaigns.read(db, principal.workspace_id, campaign_id)
+            return statuses(db, settings, principal.workspace_id, [campaign_id])[campaign_id]
 
 
-def _snapshot(db: Connection, settings: Settings, campaign_id: int, walks: list[WalkView]) -> Snapshot:
-    """What the planner would know of one campaign, all its senders included."""
+def statuses(
+    db: Connection, settings: Settings, workspace_id: int, ids: Sequence[int], *, sample: int = 50
+) -> dict[int, CampaignSendingStatus]:
+    """What holds each of these campaigns back now, by at most `sample` leads of each that are due."""
+    now = workers.now(db)
+    signs = {each.campaign_id: each for each in overview.walk_signs(db, workspace_id, ids, now)}
+    due = planning.due_sample(db, [id for id, sign in signs.items() if sign.due], now, sample)
+    snapshot, ages = _snapshot(db, settings, list(signs), due), workers.duty_ages(db)
+    told = {campaign_id: explain.sending_status(snapshot, sign) for campaign_id, sign in signs.items()}
+    return {
+        campaign_id: _status(explain.unless_silent(each, ages) if signs[campaign_id].due else each)
+        for campaign_id, each in told.items()
+    }
+
+
+def _status(told: explain.SendingStatus) -> CampaignSendingStatus:
+    return CampaignSendingStatus(code=told.code, sentence=told.sentence, normal=told.normal, until=told.until)
+
+
+def _snapshot(db: Connection, settings: Settings, ids: list[int], walks: list[WalkView]) -> Snapshot:
+    """What the planner would know of campaigns, all their senders included."""
     now = workers.now(db)
     by_sender, by_provider = planning.pipe(db)
     rates = {
         walk.provider: providers.rate_of(walk.provider, settings.provider_rates) for walk in walks if walk.provider
     }
     protected = {"bounce_limit_percent": settings.bounce_limit_percent, "bounce_min_sent": settings.bounce_min_sent}
-    views = planning.campaigns(db, now, [campaign_id])
+    views = planning.campaigns(db, now, ids)
     return Snapshot(
         now=now,
         campaigns={id: msgspec.structs.replace(view, **protected) for id, view in views.items()},
-        senders=planning.senders(db, now, [campaign_id], by_sender),
+        senders=planning.senders(db, now, ids, by_sender),
         providers={name: ProviderView(name, rate, by_provider.get(name, 0)) for name, rate in rates.items()},
         walks=tuple(walks),
     )

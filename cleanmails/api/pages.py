@@ -52,10 +52,11 @@ def page(
     """A page out of up to `asked.fetch` rows, each of which has its cursor's key (a whole number) in column `key`."""
     shown = rows[: asked.limit]
     more = len(rows) > len(shown)
-    return Page([item(row) for row in shown], _sealed(shown[-1][key]) if more else None)
+    return Page([item(row) for row in shown], sealed(shown[-1][key]) if more else None)
 
 
-def _sealed(key: int) -> str:
+def sealed(key: int) -> str:
+    """A cursor that stands for a key."""
     return base64.urlsafe_b64encode(f"k{key}".encode()).decode().rstrip("=")
 
 

@@ -34,10 +34,24 @@ def read(db: Connection, workspace_id: int, campaign_id: int) -> Row:
 
 
 def page(
-    db: Connection, workspace_id: int, *, status: CampaignStatus | None, after: int | None, limit: int
+    db: Connection,
+    workspace_id: int,
+    *,
+    status: CampaignStatus | None,
+    q: str = "",
+    archived: bool = False,
+    after: int | None,
+    limit: int,
 ) -> list[Row]:
-    """Whole campaigns in order of their ids, of one status or all."""
-    values = {"workspace_id": workspace_id, "status": status, "after": after or 0, "limit": limit}
+    """Whole campaigns in order of their ids, of one status or all, with `q` in their name; those that were put away, or the others."""
+    values = {
+        "workspace_id": workspace_id,
+        "status": status,
+        "q": like(q),
+        "archived": archived,
+        "after": after or 0,
+        "limit": limit,
+    }
     found = db.execute(sql("campaigns.page"), values).fetchall()
     return _read_all(db, workspace_id, [row["id"] for row in found])
 
@@ -150,6 +164,22 @@ def delete(db: Connection, workspace_id: int, campaign_id: int) -> None:
             code="was_mailed",
         )
     db.execute(sql("campaigns.delete_campaign"), {"id": campaign_id})
+
+
+def put_away(db: Connection, workspace_id: int, campaign_id: int, *, away: bool) -> None:
+    """Puts a campaign away, or takes it back. NotFoundError; StateError (`campaign_running`)."""
+    current = hold(db, workspace_id, campaign_id)
+    if away and current["status"] == CampaignStatus.RUNNING:
+        raise StateError("The campaign is running; pause it first.", code="campaign_running")
+    db.execute(sql("campaigns.put_away"), {"id": campaign_id, "away": away})
+
+
+def like(q: str) -> str | None:
+    """A pattern for names that hold a text; None for all names."""
+    text = q.strip()
+    for sign in ("\\", "%", "_"):
+        text = text.replace(sign, f"\\{sign}")
+    return f"%{text}%" if text else None
 
 
 def audience(db: Connection, workspace_id: int, campaign_id: int, fields: Iterable[str]) -> Row:

@@ -1,26 +1,100 @@
 """What the pages show at a glance. Each figure is counted from the rows that it is about, here and nowhere else."""
 
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import msgspec
+
 from cleanmails.errors import NotFoundError
+from cleanmails.ledger.campaigns import like
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
+from cleanmails.records import CampaignStatus, WalkCounts
 
 
-def campaigns(db: Connection, workspace_id: int, *, limit: int) -> list[Row]:
-    """Campaigns, running ones first, then the newest: `id`, `name`, `status`, `pause_reason`, times, and figures.
-
-    `enrolled` leads = `waiting` + `in_flight` + `held` + `ended`. `sent` counts mails that a server has accepted.
-    """
-    given = {"workspace_id": workspace_id, "id": None, "limit": limit}
+def campaigns(
+    db: Connection,
+    workspace_id: int,
+    *,
+    status: CampaignStatus | None = None,
+    q: str = "",
+    archived: bool | None = False,
+    before: int | None = None,
+    limit: int,
+) -> list[Row]:
+    """Campaigns, the newest first: what each is, how many `steps` it has, and `sent`, `bounced`, `opened`, `clicked`, `replied`, `unsubscribed` in all."""
+    given = {
+        "workspace_id": workspace_id,
+        "id": None,
+        "status": status,
+        "q": like(q),
+        "archived": archived,
+        "before": before,
+        "limit": limit,
+    }
     return db.execute(sql("overview.campaigns"), given).fetchall()
 
 
 def campaign(db: Connection, workspace_id: int, campaign_id: int) -> Row:
     """One campaign as `campaigns` gives it. NotFoundError if the workspace has none of this id."""
-    given = {"workspace_id": workspace_id, "id": campaign_id, "limit": 1}
-    row = db.execute(sql("overview.campaigns"), given).fetchone()
+    given = {"status": None, "q": None, "archived": None, "before": None, "limit": 1}
+    row = db.execute(sql("overview.campaigns"), given | {"workspace_id": workspace_id, "id": campaign_id}).fetchone()
     if row is None:
         raise NotFoundError("There is no such campaign.")
     return row
+
+
+def statuses(db: Connection, workspace_id: int) -> dict[str, int]:
+    """How many campaigns there are of each status, and `archived` ones."""
+    rows = db.execute(sql("overview.statuses"), {"workspace_id": workspace_id})
+    return {row["status"]: row["campaigns"] for row in rows}
+
+
+def running(db: Connection, workspace_id: int, *, limit: int) -> list[int]:
+    """The ids of campaigns that run, the newest first."""
+    return [row["id"] for row in db.execute(sql("overview.running"), {"workspace_id": workspace_id, "limit": limit})]
+
+
+def walk_states(db: Connection, campaign_id: int) -> Row:
+    """`enrolled` leads = `waiting` + `in_flight` + `held` + `ended`. Takes as long as the campaign has leads."""
+    row = db.execute(sql("overview.walk_states"), {"campaign_id": campaign_id}).fetchone()
+    assert row is not None
+    return row
+
+
+def walk_signs(db: Connection, workspace_id: int, ids: Sequence[int], now: datetime) -> list[WalkCounts]:
+    """What a sending status asks of the walks: `waiting`, `due` and `ended` are 1 for any, 0 for none; the rest are counts."""
+    values = {"workspace_id": workspace_id, "ids": list(ids), "now": now}
+    return msgspec.convert(db.execute(sql("overview.walk_signs"), values).fetchall(), list[WalkCounts])
+
+
+def attention(db: Connection, workspace_id: int, *, limit: int) -> list[Row]:
+    """What waits for a person: `kind`, what it is about (`id`, `name`, `detail`), `many` and `since`; at most `limit` of a kind."""
+    return db.execute(sql("overview.attention"), {"workspace_id": workspace_id, "limit": limit}).fetchall()
+
+
+def beginnings(db: Connection, workspace_id: int) -> Row:
+    """Whether there is a verified `domain`, a `sender`, a `lead`, a `campaign` that was started, and a `postal_address`."""
+    row = db.execute(sql("overview.beginnings"), {"workspace_id": workspace_id}).fetchone()
+    assert row is not None
+    return row
+
+
+def room(db: Connection, workspace_id: int, today: date) -> Row:
+    """How many `senders` there are, how many are `able` to send, and their `limits` and what is `used` today."""
+    row = db.execute(sql("overview.room"), {"workspace_id": workspace_id, "today": today}).fetchone()
+    assert row is not None
+    return row
+
+
+def latest(
+    db: Connection, workspace_id: int, *, campaign_id: int | None = None, before: int | None = None, limit: int
+) -> list[Row]:
+    """The latest events, the newest first, with the names of what they are about."""
+    values = {"workspace_id": workspace_id, "before": before, "limit": limit}
+    if campaign_id is None:
+        return db.execute(sql("overview.latest"), values).fetchall()
+    return db.execute(sql("overview.latest_of_campaign"), values | {"campaign_id": campaign_id}).fetchall()
 
 
 def endings(db: Connection, workspace_id: int, campaign_id: int) -> list[Row]:

@@ -19,7 +19,6 @@ from cleanmails.records import (
     Skipped,
     Step,
     Waits,
-    WalkCounts,
     WalkView,
 )
 
@@ -185,14 +184,7 @@ def walk(db: Connection, workspace_id: int, campaign_id: int, lead_id: int) -> W
     return _view(WalkView, row)
 
 
-def oldest_due(db: Connection, campaign_id: int, now: datetime) -> list[int]:
-    """Leads of a campaign that are due, the oldest few of each lane: a sample, without locks."""
-    rows = db.execute(sql("planning.oldest_due"), {"campaign_id": campaign_id, "now": now})
-    return [row["lead_id"] for row in rows]
-
-
-def walk_counts(db: Connection, campaign_id: int, now: datetime) -> WalkCounts:
-    """How many walks of a campaign stand where."""
-    row = db.execute(sql("planning.walk_counts"), {"campaign_id": campaign_id, "now": now}).fetchone()
-    assert row is not None
-    return _view(WalkCounts, row | {"campaign_id": campaign_id})
+def due_sample(db: Connection, campaign_ids: Sequence[int], now: datetime, most: int) -> list[WalkView]:
+    """Due walks of campaigns, at most `most` of each, the oldest of each lane: a sample, without locks."""
+    values = {"campaigns": list(campaign_ids), "now": now, "most": most}
+    return msgspec.convert(db.execute(sql("planning.due_sample"), values).fetchall(), list[WalkView])

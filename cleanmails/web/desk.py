@@ -27,11 +27,12 @@ from cleanmails.api.auth import PERMISSIONS, Permission, Principal, needed
 from cleanmails.api.body import read_value
 from cleanmails.api.given import Given
 from cleanmails.errors import CleanmailsError, ForbiddenError
-from cleanmails.ledger import users, workspaces
-from cleanmails.ledger.db import Database
+from cleanmails.ledger import overview, users, workspaces
+from cleanmails.ledger.db import Connection, Database, Row
 from cleanmails.settings import Settings
 from cleanmails.web.form import form_of
 from cleanmails.web.render import look_of, render
+from cleanmails.web.tally import Tally
 
 _FLASH: Final = "flash"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -87,9 +88,30 @@ class Desk:
         values = {name: given[name] if name in given else self._known(name) for name in names if self._has(name, given)}
         return handler.fn(None, **values)
 
+    def walks(self, ids: Sequence[int]) -> dict[int, Row]:
+        """Where the walks of these campaigns stand (`overview.walk_states`). Of great campaigns it is what was counted a moment ago."""
+        return self._kept("walks", overview.walk_states).read(ids)
+
+    def _kept(self, name: str, count: Callable[[Connection, int], Row]) -> Tally[Row]:
+        """A tally of this process."""
+        database, state = self.database, self.request.app.state
+
+        def counted(id: int) -> Row:
+            with database.transaction() as db:
+                return count(db, id)
+
+        if name not in state:
+            state[name] = Tally(counted)
+        tally: Tally[Row] = state[name]
+        return tally
+
     def window(self, *, limit: int = 50, after: str = "after") -> pages.Window:
         """The part of a list that the address asks for, with the cursor in the parameter `after`. InvalidError for a cursor that no page gave out."""
         return pages.window(limit, self.request.query_params.get(after) or None)
+
+    def cursor(self, key: int) -> str:
+        """The cursor of what follows the row with this key, for lists that pages make themselves; `window` opens it."""
+        return pages.sealed(key)
 
     def param(self, name: str, default: str = "") -> str:
         """A parameter of the address, without blanks around it."""

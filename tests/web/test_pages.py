@@ -75,22 +75,62 @@ def test_signing_out_ends_the_session(browser):
 
 def test_an_empty_workspace_says_what_to_do_first(browser):
     page = text(browser.get("/"))
-    assert "There is no campaign yet." in page
-    assert "There is no sender yet." in page
+    assert "On the way to the first campaign" in page
+    assert "Nothing was sent in the last 30 days." in page
+    assert "There is no campaign yet." in text(browser.get("/campaigns"))
 
 
-def test_home_shows_each_campaign_with_its_figures(browser, house):
+def test_home_says_what_waits_for_a_person_and_what_to_do_about_it(browser, house):
+    sender = house.sender()
+    leads = house.leads("a@x.example", "b@x.example")
+    campaign = house.campaign(leads, [sender])
+    house.run("UPDATE senders SET status = 'restricted', last_error = '535 no such user' WHERE id = %s", sender)
+    house.run(
+        "UPDATE campaign_leads SET state = 'held', due_at = NULL, hold_reason = 'missing_field' WHERE lead_id = %s",
+        leads[0],
+    )
+    house.run("INSERT INTO domains (workspace_id, name, status) VALUES (%s, 'bad.example', 'faulty')", house.workspace)
+    paused = house.campaign([], [], status="paused", pause_reason="6 of 80 mails bounced hard")
+    answer = browser.get("/")
+    page = text(answer)
+    for sentence, href in (
+        ("ann@acme.example is restricted and sends nothing 535 no such user", f"/senders/{sender}"),
+        ("1 lead of Spring is held", f"/campaigns/{campaign}/leads?state=held"),
+        ("The DNS records of bad.example are faulty", "/domains/"),
+        ("Spring was paused to protect its senders 6 of 80 mails bounced hard", f"/campaigns/{paused}/"),
+    ):
+        assert sentence in page
+        assert href in answer.text
+    assert "1 leads in 1 running campaign" in page
+
+
+def test_the_list_shows_each_campaign_with_its_figures_and_what_holds_it_back(browser, house):
     sender = house.sender()
     leads = house.leads("a@x.example", "b@x.example", "c@x.example", "d@x.example")
     campaign = house.campaign(leads, [sender])
     house.sent(campaign, leads[0], sender)
     house.failed(campaign, leads[1], sender, "no such user")
-    house.run(
-        "INSERT INTO sender_days (sender_id, day, used) VALUES (%s, (now() AT TIME ZONE 'UTC')::date, 12)", sender
-    )
-    page = text(browser.get("/"))
-    assert "Spring running 2 of 4 leads ended 2 waiting 1 mails sent" in page
-    assert "ann@acme.example ready 12 of 50 100 signed by its provider" in page
+    house.run("UPDATE senders SET status = 'paused'")
+    draft = house.campaign([], [], status="draft", started_at=None, run=0)
+    house.run("UPDATE campaigns SET name = 'Next 100%%' WHERE id = %s", draft)
+    page = text(browser.get("/campaigns"))
+    assert re.search(r"Spring 1 step · started .* running 2 of 4 ended 2 waiting 0", page)
+    assert "No sender of the campaign can send" in page
+    assert "Finish and launch it" in page
+    assert "Spring" not in text(browser.get("/campaigns?q=100%25"))
+    assert "Next 100%" not in text(browser.get("/campaigns?status=running"))
+    assert "No campaign is like this." in text(browser.get("/campaigns?q=100_"))
+    lines = browser.get("/campaigns.csv").text.splitlines()
+    assert [line.split(",")[1] for line in lines] == ["name", "Next 100%", "Spring"]
+
+
+def test_a_long_list_of_campaigns_comes_in_pages(browser, house):
+    made = [house.campaign([], [], status="draft", started_at=None, run=0) for _ in range(26)]
+    first = browser.get("/campaigns").text
+    (onward,) = re.findall(r'href="(/campaigns\?after=[^"]+)"', first)
+    second = browser.get(onward).text
+    shown = [re.findall(r'<th scope="row"><a href="/campaigns/(\d+)"', page) for page in (first, second)]
+    assert [int(each) for page in shown for each in page] == made[::-1]
 
 
 def test_a_campaign_page_shows_progress_and_the_latest_deliveries_with_reasons(browser, house):
@@ -100,7 +140,7 @@ def test_a_campaign_page_shows_progress_and_the_latest_deliveries_with_reasons(b
     house.sent(campaign, leads[0], sender, subject="Hello Bob")
     house.failed(campaign, leads[1], sender, "5.1.1 no such user")
     page = text(browser.get(f"/campaigns/{campaign}"))
-    assert "Leads enrolled 3 Waiting 1 of 3 On their way 0 of 3 Held 0 of 3 Ended 2 of 3 Mails sent 1" in page
+    assert "Leads enrolled 3 Waiting 1 of 3 On their way 0 of 3 Held 0 of 3 Ended 2 of 3" in page
     assert "Bounced 1 of 2 Finished 1 of 2" in page
     assert re.search(
         r"b@x.example 1 failed recipient bad 550 5.1.1 no such user ann@acme.example \d\d \w{3} \d{4}", page
@@ -139,7 +179,7 @@ def test_what_strangers_write_is_shown_and_never_runs(browser, house):
     house.run("UPDATE campaigns SET name = %s, status = 'paused', pause_reason = %s", EVIL, EVIL)
     house.run("UPDATE senders SET status = 'restricted', status_reason = %s", EVIL)
     house.run("UPDATE workspaces SET name = %s", EVIL)
-    for path in ("/", f"/campaigns/{campaign}"):
+    for path in ("/", "/campaigns", f"/campaigns/{campaign}"):
         answer = browser.get(path)
         assert EVIL not in answer.text
         assert answer.text.count("<script") == 1, "our own module"
