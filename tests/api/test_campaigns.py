@@ -105,7 +105,8 @@ def test_what_is_left_out_is_as_the_product_says(api):
     assert {name: body[name] for name in body if name not in {"id", "created_at", "updated_at"}} == {
         "name": "Bare", "status": "draft", "promote_winner": None, "check_reply": True, "track_opens": False, "track_clicks": False, "schedule_config": None,
         "launch_at": None, "max_new_leads_per_day": None, "on_sender_loss": "wait", "missing_field": "hold", "lists": [], "senders": [],
-        "steps": [], "pause_reason": None, "run": 0, "started_at": None, "completed_at": None, "version": 1, "warnings": [],
+        "steps": [], "pause_reason": None, "run": 0, "started_at": None, "completed_at": None, "archived_at": None,
+        "version": 1, "warnings": [],
     }  # fmt: skip
 
 
