@@ -89,6 +89,7 @@ def _copied(db: Connection, workspace_id: int, row: Row) -> CampaignChange:
     return CampaignChange(
         name=f"Copy of {row['name']}"[:_LONGEST_NAME],
         check_reply=row["check_reply"],
+        stop_company_on_reply=row["stop_company_on_reply"],
         track_opens=row["track_opens"],
         track_clicks=row["track_clicks"],
         schedule_config=row["schedule"],
