@@ -140,13 +140,38 @@ WHERE workspace_id = %(workspace_id)s AND campaign_id = %(id)s AND state = 'ende
 GROUP BY outcome
 ORDER BY leads DESC, outcome;
 
--- name: deliveries
--- The latest of a campaign. What happened to a mail last is its time.
-SELECT d.id, d.step, d.state, d.subject, d.reason, d.failure, d.reply_code, d.reply_text, l.email, s.address AS sender,
+-- name: in_smtp
+-- Mails past the mark whose answer is not settled yet: all that a pause cannot hold back.
+SELECT count(*) AS mails FROM deliveries WHERE campaign_id = %(campaign_id)s::bigint AND state = 'sending';
+
+-- name: sample_leads
+SELECT l.id, l.email, l.first_name, l.company
+FROM leads l
+WHERE l.workspace_id = %(workspace_id)s::bigint
+  AND (NOT EXISTS (SELECT FROM campaign_lists WHERE campaign_id = %(campaign_id)s::bigint)
+       OR l.id IN (SELECT s.lead_id FROM campaign_lists a
+                   CROSS JOIN LATERAL (SELECT lead_id FROM list_leads WHERE list_id = a.list_id ORDER BY lead_id LIMIT 50) s
+                   WHERE a.campaign_id = %(campaign_id)s::bigint))
+ORDER BY l.id LIMIT %(limit)s::integer;
+
+-- name: extra_fields
+-- Of the first five hundred leads of each list.
+SELECT DISTINCT lower(k.name) AS name
+FROM campaign_lists a
+CROSS JOIN LATERAL (SELECT lead_id FROM list_leads WHERE list_id = a.list_id ORDER BY lead_id LIMIT 500) s
+JOIN leads l ON l.id = s.lead_id AND l.workspace_id = %(workspace_id)s::bigint
+CROSS JOIN LATERAL jsonb_object_keys(l.fields) AS k (name)
+WHERE a.campaign_id = %(campaign_id)s::bigint
+ORDER BY name LIMIT 12;
+
+-- name: walk
+SELECT cl.lead_id, l.email, cl.state, cl.outcome
+FROM campaign_leads cl JOIN leads l ON l.id = cl.lead_id
+WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = %(lead_id)s::bigint AND cl.workspace_id = %(workspace_id)s::bigint;
+
+-- name: mails_of_lead
+-- What happened to a mail last is its time.
+SELECT d.id, d.step, d.state, d.subject, d.reason, d.failure, d.reply_code, d.reply_text, d.opened_at, d.clicked_at, d.replied_at,
        coalesce(d.settled_at, d.sending_at, d.rendered_at, d.planned_at) AS at
-FROM deliveries d
-JOIN leads l ON l.id = d.lead_id
-LEFT JOIN senders s ON s.id = d.sender_id
-WHERE d.workspace_id = %(workspace_id)s AND d.campaign_id = %(id)s
-ORDER BY d.id DESC
-LIMIT %(limit)s;
+FROM deliveries d WHERE d.campaign_id = %(campaign_id)s::bigint AND d.lead_id = %(lead_id)s::bigint
+ORDER BY d.step;

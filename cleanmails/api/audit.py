@@ -133,8 +133,8 @@ def _note(scope: Any, body: bytes, database: Database, now: datetime) -> None:  
     """Writes the entry of an answered request, if somebody known made it. What cannot be written is in the log."""
     principal = scope.get("user")
     handler = scope.get("route_handler")
-    if not isinstance(principal, Principal) or handler is None:
-        return
+    if not isinstance(principal, Principal) or handler is None or handler.opt.get("reads"):
+        return  # nobody known, or a POST that only asks: a preview for each keystroke would bury everything else
     request: Request[Any, Any, Any] = Request(scope)
     try:
         with database.transaction() as db:

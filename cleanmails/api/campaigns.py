@@ -316,12 +316,23 @@ class Campaigns(Controller):
         principal: Given[Principal],
         window: Given[Window],
         standing: Annotated[WalkState | None, QueryParameter(name="state")] = None,
+        outcome: FromQuery[WalkOutcome | None] = None,
+        q: Annotated[str, QueryParameter(max_length=200, description="What the address begins with.")] = "",
     ) -> Page[CampaignLead]:
-        """List where the campaign's leads stand, in one state or all."""
+        """List where the campaign's leads stand, in one state or all, or how their walks ended."""
         workspace = principal.workspace_id
         with database.transaction() as db:
             campaigns.read(db, workspace, campaign_id)
-            rows = walks.page(db, workspace, campaign_id, state=standing, after=window.after, limit=window.fetch)
+            rows = walks.page(
+                db,
+                workspace,
+                campaign_id,
+                state=standing,
+                outcome=outcome,
+                q=q,
+                after=window.after,
+                limit=window.fetch,
+            )
         return page(rows, window, lambda row: msgspec.convert(row, CampaignLead), key="lead_id")
 
     @get("/{campaign_id:int}/deliveries", sync_to_thread=True)

@@ -128,6 +128,7 @@ class Forecasts(Controller):
         sync_to_thread=True,
         status_code=200,
         needs=Permission.READ,
+        reads=True,
         request_max_body_size=BODY_LIMIT,
         responses=also(503),
     )

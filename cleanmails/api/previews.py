@@ -106,6 +106,7 @@ class Previews(Controller):
         sync_to_thread=True,
         status_code=200,
         needs=Permission.READ,
+        reads=True,
         request_max_body_size=5_000_000,
     )
     def preview(
@@ -208,7 +209,7 @@ class Checks(Controller):
     path = "/v1/outreach/step-checks"
     tags = ("campaigns",)
 
-    @post(sync_to_thread=True, status_code=200, needs=Permission.READ, request_max_body_size=5_000_000)
+    @post(sync_to_thread=True, status_code=200, needs=Permission.READ, reads=True, request_max_body_size=5_000_000)
     def check(self, data: JSONBody[StepText], principal: Given[Principal]) -> StepChecks:  # noqa: ARG002 - closed to strangers
         """Check the words of a step as they are written: tags, words that filters weigh, links, images, text, HTML, size."""
         found = content.checks(data.subjects, data.body, data.known_fields)

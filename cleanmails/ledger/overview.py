@@ -102,7 +102,34 @@ def endings(db: Connection, workspace_id: int, campaign_id: int) -> list[Row]:
     return db.execute(sql("overview.endings"), {"workspace_id": workspace_id, "id": campaign_id}).fetchall()
 
 
-def deliveries(db: Connection, workspace_id: int, campaign_id: int, *, limit: int) -> list[Row]:
-    """The latest deliveries: `id`, `step`, `state`, `subject`, `reason`, `failure`, `reply_code`, `reply_text`, `email`, `sender`, `at`."""
-    given = {"workspace_id": workspace_id, "id": campaign_id, "limit": limit}
-    return db.execute(sql("overview.deliveries"), given).fetchall()
+def in_smtp(db: Connection, campaign_id: int) -> int:
+    """How many mails of a campaign are inside an SMTP transaction, past the mark."""
+    row = db.execute(sql("overview.in_smtp"), {"campaign_id": campaign_id}).fetchone()
+    assert row is not None
+    return int(row["mails"])
+
+
+def sample_leads(db: Connection, workspace_id: int, campaign_id: int, *, limit: int) -> list[Row]:
+    """A few leads to look at mails with: of the campaign's lists, or while it has none of the workspace."""
+    values = {"workspace_id": workspace_id, "campaign_id": campaign_id, "limit": limit}
+    return db.execute(sql("overview.sample_leads"), values).fetchall()
+
+
+def extra_fields(db: Connection, workspace_id: int, campaign_id: int) -> list[str]:
+    """The names of the extra fields that leads of the campaign's lists have, as far as a sample shows them."""
+    values = {"workspace_id": workspace_id, "campaign_id": campaign_id}
+    return [row["name"] for row in db.execute(sql("overview.extra_fields"), values)]
+
+
+def walk(db: Connection, workspace_id: int, campaign_id: int, lead_id: int) -> Row:
+    """Where one lead stands in a campaign: `lead_id`, `email`, `state`, `outcome`. NotFoundError."""
+    values = {"workspace_id": workspace_id, "campaign_id": campaign_id, "lead_id": lead_id}
+    row = db.execute(sql("overview.walk"), values).fetchone()
+    if row is None:
+        raise NotFoundError("This lead is not in this campaign.")
+    return row
+
+
+def mails_of_lead(db: Connection, campaign_id: int, lead_id: int) -> list[Row]:
+    """The deliveries of a campaign to one lead, by step, with their last time as `at`."""
+    return db.execute(sql("overview.mails_of_lead"), {"campaign_id": campaign_id, "lead_id": lead_id}).fetchall()

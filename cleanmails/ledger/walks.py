@@ -92,13 +92,23 @@ def move_launch(db: Connection, campaign_id: int, was: datetime, launch_at: date
 
 
 def page(
-    db: Connection, workspace_id: int, campaign_id: int, *, state: WalkState | None, after: int | None, limit: int
+    db: Connection,
+    workspace_id: int,
+    campaign_id: int,
+    *,
+    state: WalkState | None,
+    outcome: WalkOutcome | None = None,
+    q: str = "",
+    after: int | None,
+    limit: int,
 ) -> list[Row]:
-    """A campaign's walks with their leads, in order of `lead_id`."""
+    """A campaign's walks with their leads, in order of `lead_id`: of one state or outcome, or whose address begins with `q`."""
     values = {
         "workspace_id": workspace_id,
         "campaign_id": campaign_id,
         "state": state,
+        "outcome": outcome,
+        "q": q.strip().lower() or None,
         "after": after or 0,
         "limit": limit,
     }

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from litestar import Response, get
-from litestar.params import FromPath
 from litestar.response import Stream
 
 from cleanmails.api import explain
@@ -74,26 +73,6 @@ class CampaignPages(Page):
             _csv(desk),
             media_type="text/csv",
             headers={"Content-Disposition": 'attachment; filename="campaigns.csv"'},
-        )
-
-    @get("/campaigns/{campaign_id:int}", sync_to_thread=True)
-    def campaign(self, campaign_id: FromPath[int], desk: Given[Desk]) -> Response[str]:
-        """One campaign: where its leads stand, and what became of its latest mails."""
-        workspace = desk.principal.workspace_id
-        with desk.database.transaction() as db:
-            campaign = overview.campaign(db, workspace, campaign_id) | overview.walk_states(db, campaign_id)
-            endings = overview.endings(db, workspace, campaign_id)
-            deliveries = overview.deliveries(db, workspace, campaign_id, limit=50)
-        draft = campaign["status"] == CampaignStatus.DRAFT
-        return desk.page(
-            "campaign.html",
-            here="campaigns",
-            trail=[("Campaigns", "/campaigns")],
-            campaign=campaign,
-            endings=endings,
-            deliveries=deliveries,
-            draft=draft,
-            now=desk.now,
         )
 
 

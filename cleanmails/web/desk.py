@@ -26,11 +26,11 @@ from cleanmails.api import pages, reference
 from cleanmails.api.auth import PERMISSIONS, Permission, Principal, needed
 from cleanmails.api.body import read_value
 from cleanmails.api.given import Given
-from cleanmails.errors import CleanmailsError, ForbiddenError
-from cleanmails.ledger import overview, users, workspaces
+from cleanmails.errors import CleanmailsError, ConflictError, ForbiddenError
+from cleanmails.ledger import idempotency, overview, users, workspaces
 from cleanmails.ledger.db import Connection, Database, Row
 from cleanmails.settings import Settings
-from cleanmails.web.form import form_of
+from cleanmails.web.form import Form, form_of
 from cleanmails.web.render import look_of, render
 from cleanmails.web.tally import Tally
 
@@ -87,6 +87,29 @@ class Desk:
             given["data"] = read_value(body, given["data"])
         values = {name: given[name] if name in given else self._known(name) for name in names if self._has(name, given)}
         return handler.fn(None, **values)
+
+    def once(self, form: Form, do: Callable[[], str]) -> str:
+        """Does what a form asks for, however often it comes: a form has its own key in `_once`. `do` returns where to lead then; what failed may be tried again."""
+        key = form.text("_once")[:200]
+        if not key:
+            return do()
+        owner, asked = f"{self.principal.workspace_id}:page:{self.principal.user_id}", self.request.url.path.encode()
+        with self.database.transaction() as db:
+            known = idempotency.begin(db, owner, key, asked, now=self.now)
+        if known is not None:
+            if known["answer"] is None:
+                raise ConflictError("This is being done already.", code="in_progress")
+            return bytes(known["answer"]).decode()
+        led: str | None = None
+        try:
+            led = do()
+        finally:
+            with self.database.transaction() as db:
+                if led is None:
+                    idempotency.release(db, owner, key)
+                else:
+                    idempotency.finish(db, owner, key, led.encode(), now=self.now)
+        return led
 
     def walks(self, ids: Sequence[int]) -> dict[int, Row]:
         """Where the walks of these campaigns stand (`overview.walk_states`). Of great campaigns it is what was counted a moment ago."""

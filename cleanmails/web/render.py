@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import secrets
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -103,6 +104,11 @@ def _zone(context: Context, name: str | None = None) -> ZoneInfo:
     return zones.zone(name) if name else look.zone if isinstance(look, Look) else PLAIN.zone
 
 
+def wall(at: datetime, zone: str) -> str:
+    """What a `datetime-local` input shows of an instant, in a zone."""
+    return f"{at.astimezone(zones.zone(zone)):%Y-%m-%dT%H:%M}"
+
+
 def words(code: str) -> str:
     """A code for people: `in_flight` is `in flight`."""
     return code.replace("_", " ")
@@ -138,6 +144,7 @@ _environment.globals |= {
     "lines": charts.lines,
     "told": told,
     "development": False,
+    "once": lambda: secrets.token_urlsafe(16),
 }
 _environment.filters |= {
     "number": number,
@@ -147,6 +154,7 @@ _environment.filters |= {
     "brief": brief,
     "day": day,
     "words": words,
+    "wall": wall,
     "marked": marked,
     "plural": plural,
     "breakable": breakable,

@@ -18,6 +18,7 @@ from cleanmails import settings as configuration
 from cleanmails.api.app import create_app
 from cleanmails.ledger.db import Database
 from cleanmails.settings import Settings
+from cleanmails.web.campaign import CampaignPage
 from cleanmails.web.campaigns import CampaignPages
 from cleanmails.web.domains import DomainPages
 from cleanmails.web.doors import Doors
@@ -28,6 +29,7 @@ from cleanmails.web.pages import Pages
 from cleanmails.web.preferences import SettingPages
 from cleanmails.web.render import STATIC, refuse, version
 from cleanmails.web.senders import SenderPages
+from cleanmails.web.setup import SetupPages
 from cleanmails.web.shell import Shell
 from cleanmails.web.suppressions import SuppressionPages
 from cleanmails.web.unknowns import UnknownPages
@@ -44,6 +46,8 @@ PAGES: Final[tuple[ControllerRouterHandler, ...]] = (
     Shell,
     Home,
     CampaignPages,
+    CampaignPage,
+    SetupPages,
     LeadPages,
     ListPages,
     SuppressionPages,

@@ -133,26 +133,6 @@ def test_a_long_list_of_campaigns_comes_in_pages(browser, house):
     assert [int(each) for page in shown for each in page] == made[::-1]
 
 
-def test_a_campaign_page_shows_progress_and_the_latest_deliveries_with_reasons(browser, house):
-    sender = house.sender()
-    leads = house.leads("a@x.example", "b@x.example", "c@x.example")
-    campaign = house.campaign(leads, [sender])
-    house.sent(campaign, leads[0], sender, subject="Hello Bob")
-    house.failed(campaign, leads[1], sender, "5.1.1 no such user")
-    page = text(browser.get(f"/campaigns/{campaign}"))
-    assert "Leads enrolled 3 Waiting 1 of 3 On their way 0 of 3 Held 0 of 3 Ended 2 of 3" in page
-    assert "Bounced 1 of 2 Finished 1 of 2" in page
-    assert re.search(
-        r"b@x.example 1 failed recipient bad 550 5.1.1 no such user ann@acme.example \d\d \w{3} \d{4}", page
-    )
-    assert "a@x.example Hello Bob 1 sent" in page
-
-
-def test_a_draft_says_that_it_has_not_begun(browser, house):
-    campaign = house.campaign([], [], status="draft", started_at=None, run=0)
-    assert "This is a draft." in text(browser.get(f"/campaigns/{campaign}"))
-
-
 def test_a_campaign_of_another_workspace_is_a_page_that_is_not_there(browser, house, database):
     with database.transaction() as db:
         house.workspace = workspaces.create(db, name="Others")

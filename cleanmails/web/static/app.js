@@ -4,6 +4,8 @@ const modules = [
   ["form[data-keep]", "./keep.js"],
   ["form[data-part]", "./part.js"],
   ["[data-live]", "./live.js"],
+  ["[data-editor]", "./editor.js"],
+  ["[data-week]", "./week.js"],
   ["[data-later]", "./later.js"],
   ["form[data-select]", "./select.js"],
   ["[data-progress]", "./progress.js"],
