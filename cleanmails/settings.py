@@ -65,6 +65,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     webhook_ports: tuple[int, ...]
     api_rate: int
+    google_client_id: str | None
+    google_client_secret: str | None
+    google_endpoints: tuple[str, str, str, str]
+    microsoft_client_id: str | None
+    microsoft_client_secret: str | None
+    microsoft_endpoints: tuple[str, str, str, str]
 
     def __repr__(self) -> str:
         """Nothing secret: the URLs of the servers may hold passwords, and the key is the key."""
@@ -310,6 +316,19 @@ def _ports(text: str) -> tuple[int, ...]:
     return tuple(_whole(1, 65535)(part.strip()) for part in text.split(",") if part.strip())
 
 
+def _endpoints(text: str) -> tuple[str, str, str, str]:
+    parts = [part.strip() for part in text.split(",")]
+    schemes = (("https", "http"), ("https", "http"), ("smtp", "smtps", "smtp+plain"), ("imap", "imaps", "imap+plain"))
+    if len(parts) != len(schemes) or any(
+        part.partition("://")[0] not in wanted or not urlsplit(part).hostname
+        for part, wanted in zip(parts, schemes, strict=True)
+    ):
+        raise ValueError(
+            "must be four URLs with commas between them: consent page, tokens, smtp:// or smtps://, imap:// or imaps://"
+        )
+    return (parts[0], parts[1], parts[2], parts[3])
+
+
 def _provider_rates(text: str) -> dict[str, float]:
     rates = dict(PROVIDER_RATES)
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -350,4 +369,10 @@ VARIABLES: Final = (
     Variable("CLEANMAILS_TRUSTED_PROXIES", "trusted_proxies", "127.0.0.1,::1", "addresses or networks of the proxies in front of the web process: what they say in `X-Forwarded-For` is believed, and nobody else", _networks),
     Variable("CLEANMAILS_WEBHOOK_PORTS", "webhook_ports", "(`80,443,8080,8443`; any in development)", "ports of receivers that webhooks and integrations may be sent to, separated by commas", _ports),
     Variable("CLEANMAILS_API_RATE", "api_rate", "600", "requests a minute of one API key or session, which may come at once; each web process counts for itself", _whole(1, 1_000_000)),
+    Variable("CLEANMAILS_GOOGLE_CLIENT_ID", "google_client_id", "(none)", "the OAuth client that this installation is registered as at Google; its redirect URI is `CLEANMAILS_URL/v1/oauth/google/callback`"),
+    Variable("CLEANMAILS_GOOGLE_CLIENT_SECRET", "google_client_secret", "(none)", "and its secret", secret=True),
+    Variable("CLEANMAILS_GOOGLE_ENDPOINTS", "google_endpoints", "https://accounts.google.com/o/oauth2/v2/auth,https://oauth2.googleapis.com/token,smtp://smtp.gmail.com:587,imaps://imap.gmail.com:993", "where people consent, where tokens come from, and the mail servers", _endpoints),
+    Variable("CLEANMAILS_MICROSOFT_CLIENT_ID", "microsoft_client_id", "(none)", "the same at Microsoft; the redirect URI is `CLEANMAILS_URL/v1/oauth/microsoft/callback`"),
+    Variable("CLEANMAILS_MICROSOFT_CLIENT_SECRET", "microsoft_client_secret", "(none)", "and its secret", secret=True),
+    Variable("CLEANMAILS_MICROSOFT_ENDPOINTS", "microsoft_endpoints", "https://login.microsoftonline.com/common/oauth2/v2.0/authorize,https://login.microsoftonline.com/common/oauth2/v2.0/token,smtp://smtp.office365.com:587,imaps://outlook.office365.com:993", "the same of Microsoft, with your tenant's name in place of `common` if you have one", _endpoints),
 )  # fmt: skip

@@ -159,7 +159,7 @@ ORDER BY t.id;
 -- name: sender
 -- Whom a chunk is sent by: where to connect, and whether he may send now at all.
 SELECT s.id, s.workspace_id, s.address, s.smtp_host, s.smtp_port, s.smtp_security, s.smtp_username, s.smtp_sealed, s.min_gap_seconds, s.max_gap_seconds,
-       s.status, s.health, s.errors_in_row, s.cooldown_until, s.deleted_at,
+       s.status, s.health, s.errors_in_row, s.cooldown_until, s.deleted_at, EXISTS (SELECT FROM oauth_grants g WHERE g.sender_id = s.id) AS oauth,
        CASE WHEN s.deleted_at IS NOT NULL THEN 'sender_gone'
             WHEN s.status <> 'ready' THEN 'sender_' || s.status
             WHEN s.cooldown_until > clock_timestamp() THEN 'sender_cooling_down'

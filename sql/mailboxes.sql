@@ -34,7 +34,7 @@ WHERE sender_id IN (
 -- name: held
 -- What a worker holds, with all that is needed to open it.
 SELECT m.sender_id AS id, s.workspace_id, s.address, s.imap_host, s.imap_port, s.imap_security, s.imap_username, s.imap_sealed, s.created_at,
-       m.failures, m.due_at, m.checked_at,
+       m.failures, m.due_at, m.checked_at, (SELECT g.granted_at FROM oauth_grants g WHERE g.sender_id = m.sender_id) AS granted_at,
        EXISTS (SELECT FROM messages_set_aside a WHERE a.sender_id = m.sender_id AND a.again) AS again
 FROM mailboxes m JOIN senders s ON s.id = m.sender_id
 WHERE m.worker_id = %(worker_id)s::bigint;

@@ -9,6 +9,10 @@ FROM (
     UNION ALL
     SELECT 'dkim_keys.private_sealed', id, private_sealed, format('dkim_key:%%s:private', id) FROM dkim_keys
     UNION ALL
+    SELECT 'oauth_grants.access_sealed', sender_id, access_sealed, format('sender:%%s:oauth_access', sender_id) FROM oauth_grants
+    UNION ALL
+    SELECT 'oauth_grants.refresh_sealed', sender_id, refresh_sealed, format('sender:%%s:oauth_refresh', sender_id) FROM oauth_grants
+    UNION ALL
     SELECT 'outlets.old_sealed', id, old_sealed, format('outlet:%%s:secret', id) FROM outlets
     UNION ALL
     SELECT 'outlets.sealed', id, sealed, format('outlet:%%s:secret', id) FROM outlets
@@ -33,6 +37,12 @@ WITH t AS MATERIALIZED (
 ), keys AS (
     UPDATE dkim_keys x SET private_sealed = t.after FROM t
     WHERE %(place)s = 'dkim_keys.private_sealed' AND x.id = t.id AND x.private_sealed = t.before RETURNING 1
+), accesses AS (
+    UPDATE oauth_grants x SET access_sealed = t.after FROM t
+    WHERE %(place)s = 'oauth_grants.access_sealed' AND x.sender_id = t.id AND x.access_sealed = t.before RETURNING 1
+), refreshes AS (
+    UPDATE oauth_grants x SET refresh_sealed = t.after FROM t
+    WHERE %(place)s = 'oauth_grants.refresh_sealed' AND x.sender_id = t.id AND x.refresh_sealed = t.before RETURNING 1
 ), old_secrets AS (
     UPDATE outlets x SET old_sealed = t.after FROM t WHERE %(place)s = 'outlets.old_sealed' AND x.id = t.id AND x.old_sealed = t.before RETURNING 1
 ), secrets AS (
@@ -45,4 +55,5 @@ WITH t AS MATERIALIZED (
     UPDATE users x SET totp_sealed = t.after FROM t WHERE %(place)s = 'users.totp_sealed' AND x.id = t.id AND x.totp_sealed = t.before RETURNING 1
 )
 SELECT (SELECT count(*) FROM ai) + (SELECT count(*) FROM keys) + (SELECT count(*) FROM old_secrets) + (SELECT count(*) FROM secrets)
-       + (SELECT count(*) FROM inboxes) + (SELECT count(*) FROM mailboxes) + (SELECT count(*) FROM factors) AS n;
+       + (SELECT count(*) FROM inboxes) + (SELECT count(*) FROM mailboxes) + (SELECT count(*) FROM factors)
+       + (SELECT count(*) FROM accesses) + (SELECT count(*) FROM refreshes) AS n;

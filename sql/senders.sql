@@ -23,10 +23,12 @@ RETURNING id;
 SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today,
        b.checked_at AS inbox_checked_at, b.idle AS inbox_idle, b.error_code AS inbox_error_code, b.error AS inbox_error, b.failed_at AS inbox_failed_at,
        b.due_at AS inbox_due_at, (SELECT count(*) FROM messages_set_aside a WHERE a.sender_id = s.id) AS inbox_set_aside,
+       g.provider AS oauth_provider, g.account AS oauth_account, g.granted_at AS oauth_granted_at, g.error AS oauth_error, g.refused_at AS oauth_refused_at,
        day_limit(s, %(today)s) AS limit_today
 FROM senders s
 LEFT JOIN domains d ON d.id = s.domain_id
 LEFT JOIN mailboxes b ON b.sender_id = s.id
+LEFT JOIN oauth_grants g ON g.sender_id = s.id
 LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
 WHERE s.workspace_id = %(workspace_id)s AND s.id = %(id)s AND s.deleted_at IS NULL;
 
@@ -34,10 +36,12 @@ WHERE s.workspace_id = %(workspace_id)s AND s.id = %(id)s AND s.deleted_at IS NU
 SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today,
        b.checked_at AS inbox_checked_at, b.idle AS inbox_idle, b.error_code AS inbox_error_code, b.error AS inbox_error, b.failed_at AS inbox_failed_at,
        b.due_at AS inbox_due_at, (SELECT count(*) FROM messages_set_aside a WHERE a.sender_id = s.id) AS inbox_set_aside,
+       g.provider AS oauth_provider, g.account AS oauth_account, g.granted_at AS oauth_granted_at, g.error AS oauth_error, g.refused_at AS oauth_refused_at,
        day_limit(s, %(today)s) AS limit_today
 FROM senders s
 LEFT JOIN domains d ON d.id = s.domain_id
 LEFT JOIN mailboxes b ON b.sender_id = s.id
+LEFT JOIN oauth_grants g ON g.sender_id = s.id
 LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
 WHERE s.workspace_id = %(workspace_id)s AND s.deleted_at IS NULL AND s.id > coalesce(%(after)s, 0)
 ORDER BY s.id
@@ -90,3 +94,6 @@ UPDATE senders
 SET deleted_at = %(now)s, updated_at = %(now)s, smtp_sealed = NULL, imap_sealed = NULL
 WHERE workspace_id = %(workspace_id)s AND id = %(id)s AND deleted_at IS NULL
 RETURNING id;
+
+-- name: find_sender
+SELECT id FROM senders WHERE workspace_id = %(workspace_id)s AND address = %(address)s AND deleted_at IS NULL;

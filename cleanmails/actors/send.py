@@ -7,11 +7,12 @@ Answers are settled in batches. What cannot go now goes back to where it came fr
 import itertools
 import threading
 from collections import OrderedDict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cleanmails import log
-from cleanmails.actors import record
+from cleanmails.actors import oauth, record
 from cleanmails.actors.journal import Ended, Journal
+from cleanmails.actors.oauth import Access
 from cleanmails.actors.work import Work, stopwatch
 from cleanmails.errors import BusyError
 from cleanmails.ledger import deliveries
@@ -19,6 +20,7 @@ from cleanmails.ledger.db import Row
 from cleanmails.ledger.deliveries import Mark
 from cleanmails.mail import message
 from cleanmails.mail.connector import Connector
+from cleanmails.mail.oauth import OauthError
 from cleanmails.mail.smtp import Endpoint, Session
 from cleanmails.records import Answer, Security, Stage
 from cleanmails.rules import content, providers, rotation
@@ -67,6 +69,7 @@ class Hand:
         self.journal = self._new_journal()
         self.ledger = work.database.own()
         self._sessions: OrderedDict[int, tuple[Endpoint, Session]] = OrderedDict()
+        self._access: dict[int, Access] = {}
 
     def _new_journal(self) -> Journal:
         return Journal(self._folder, f"{self._name}-{next(self._numbers)}")
@@ -77,8 +80,8 @@ class Hand:
         left.leave()
 
     def session(self, work: Work, sender: Row) -> Session:
-        """The sender's connection, kept or new (not yet open)."""
-        endpoint = endpoint_of(work, sender)
+        """The sender's connection, kept or new (not yet open). OauthError: there is no access token to open it with."""
+        endpoint = endpoint_of(work, sender, self._token(work, sender))
         kept = self._sessions.pop(sender["id"], None)
         if kept and kept[0] != endpoint:
             kept[1].close()
@@ -88,6 +91,17 @@ class Hand:
         if len(self._sessions) > KEPT_SESSIONS:
             self._sessions.popitem(last=False)[1][1].close()
         return session
+
+    def _token(self, work: Work, sender: Row) -> Access | None:
+        """The access token of a sender that signs in by consent; asked for once, not for each mail, while it is good."""
+        if not sender["oauth"]:
+            return None
+        held = self._access.pop(sender["id"], None)
+        if held is None or held.until < datetime.now(UTC) + timedelta(minutes=1):
+            held = oauth.access(work, sender["id"])
+        if held is not None:
+            self._access[sender["id"]] = held
+        return held
 
     def close(self) -> None:
         """Takes leave of every server, the ledger's too."""
@@ -101,7 +115,7 @@ def connector(work: Work) -> Connector:
     return Connector(allow_private=work.settings.allow_private_hosts)
 
 
-def endpoint_of(work: Work, sender: Row) -> Endpoint:
+def endpoint_of(work: Work, sender: Row, access: Access | None = None) -> Endpoint:
     """Where and as whom the sender's mail is handed in."""
     sealed = sender["smtp_sealed"]
     password = work.vault.open(bytes(sealed), f"sender:{sender['id']}:smtp_password").decode() if sealed else None
@@ -109,10 +123,22 @@ def endpoint_of(work: Work, sender: Row) -> Endpoint:
         host=sender["smtp_host"],
         port=sender["smtp_port"],
         security=Security(sender["smtp_security"]),
-        username=sender["smtp_username"] or None,
+        username=access.account if access else sender["smtp_username"] or None,
         password=password,
+        oauth_token=access.token if access else None,
         helo=sender["address"].rpartition("@")[2],
         ca_file=str(work.settings.ca_file) if work.settings.ca_file else None,
+    )
+
+
+def _no_token(error: OauthError) -> Answer:
+    """Without an access token the sign-in fails before it begins: for good if the provider refused, else as a server that is out of reach."""
+    refused = error.code == "oauth_refused"
+    return Answer(
+        stage=Stage.AUTH if refused else Stage.CONNECT,
+        code=535 if refused else None,
+        enhanced="5.7.8" if refused else None,
+        text=error.message,
     )
 
 
@@ -235,11 +261,15 @@ class Chunk:
 
     def _connected(self, row: Row) -> bool:
         """A connection that stands. If none is to be had, the mail whose turn it is bears the answer, and the others wait to be planned again."""
-        session = self.hand.session(self.work, self.sender)
-        if session.usable:
-            return True
         begun = datetime.now(UTC)
-        answer = session.open()
+        try:
+            session = self.hand.session(self.work, self.sender)
+        except OauthError as error:
+            answer: Answer | None = _no_token(error)
+        else:
+            if session.usable:
+                return True
+            answer = session.open()
         if answer is not None:
             self._answered(row, answer, begun)
             self.halted = self.halted or "sender_unreachable"

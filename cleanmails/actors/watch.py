@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from cleanmails import log
+from cleanmails.actors import oauth
 from cleanmails.actors.reader import FencedError, Reader, Settle, StoppedError, Unknown
 from cleanmails.actors.work import Work
 from cleanmails.errors import BusyError, CleanmailsError, UnreachableError
@@ -352,22 +353,24 @@ class Watch:
 
 
 def endpoint_of(work: Work, sender: Row) -> Endpoint:
-    """Where and as whom a mailbox is read. SealError: the password does not open."""
+    """Where and as whom a mailbox is read. SealError: the password does not open. OauthError: there is no access token."""
     sealed = sender["imap_sealed"]
     password = work.vault.open(bytes(sealed), f"sender:{sender['id']}:imap_password").decode() if sealed else None
+    access = oauth.access(work, sender["id"]) if sender["granted_at"] else None
     return Endpoint(
         host=sender["imap_host"],
         port=sender["imap_port"],
         security=Security(sender["imap_security"]),
-        username=sender["imap_username"] or sender["address"],
+        username=access.account if access else sender["imap_username"] or sender["address"],
         password=password,
+        oauth_token=access.token if access else None,
         ca_file=str(work.settings.ca_file) if work.settings.ca_file else None,
     )
 
 
 def _place(sender: Mapping[str, object]) -> tuple[object, ...]:
     """What a connection rests on: it is made anew when one of these changes."""
-    names = ("address", "imap_host", "imap_port", "imap_security", "imap_username", "imap_sealed")
+    names = ("address", "imap_host", "imap_port", "imap_security", "imap_username", "imap_sealed", "granted_at")
     return tuple(sender[name] for name in names)
 
 

@@ -36,6 +36,7 @@ from cleanmails.api.health import healthz
 from cleanmails.api.imports import Imports, Uploads
 from cleanmails.api.leads import Leads
 from cleanmails.api.lists import Lists
+from cleanmails.api.oauth import Oauth
 from cleanmails.api.people import Invitations, People
 from cleanmails.api.personal_data import PersonalData
 from cleanmails.api.previews import Checks, Previews
@@ -76,6 +77,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     DkimKeys,
     Senders,
     SetAsideMessages,
+    Oauth,
     Lists,
     Uploads,
     Imports,

@@ -173,7 +173,9 @@ class Previews(Controller):
         token = message.message_id(secrets.token_bytes(20), row["sender_address"].rpartition("@")[2])
         nobodys = {"id": 0, "message_id": token, "track_opens": False, "track_clicks": False}
         made = _make(kit, row | nobodys, now, answers=_answers(kit, row), test_to=to)
-        endpoint = trial.endpoint(as_mailbox(sender), row["sender_address"], row["sender_id"], vault, settings)
+        endpoint = trial.endpoint(
+            as_mailbox(sender), row["sender_address"], row["sender_id"], vault, settings, trial.access_of(kit, sender)
+        )
         answer = trial.hand_in(endpoint, settings, row["sender_address"], to, made.raw)
         _log.info(
             "test.sent", campaign_id=campaign_id, sender_id=row["sender_id"], stage=answer.stage, code=answer.code

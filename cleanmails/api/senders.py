@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec.structs import replace
 
 from cleanmails import log
+from cleanmails.actors.work import Kit
 from cleanmails.api import trial
 from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.given import Given
@@ -17,7 +18,7 @@ from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
 from cleanmails.api.trial import Trial
 from cleanmails.errors import Fault, InvalidError
-from cleanmails.ledger import senders
+from cleanmails.ledger import oauth, senders
 from cleanmails.ledger.db import Database, Row
 from cleanmails.ledger.senders import Mailbox
 from cleanmails.records import DomainStatus, Security, SenderStatus
@@ -80,8 +81,20 @@ class InboxState(msgspec.Struct, frozen=True, kw_only=True):
     set_aside: int
 
 
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    """A sender signs in by its owner's consent at its provider (see `POST /v1/oauth/{provider}/start`), as `account`. With an `error` that is `final` he must
+    consent again.
+    """
+
+    provider: Literal["google", "microsoft"]
+    account: str
+    granted_at: datetime
+    error: str | None
+    final: bool
+
+
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """A mailbox. `imap` tells how its inbox is read, null if it is not. `signed_by` says whose DKIM key is under its mails: its `domain`'s, or its mail `provider`'s where the domain is not ours."""
+    """A mailbox. `oauth` is null where it signs in by password. `imap` tells how its inbox is read, null if it is not. `signed_by` says whose DKIM key is under its mails: its `domain`'s, or its mail `provider`'s where the domain is not ours."""
 
     id: int
     address: str
@@ -99,6 +112,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     imap_security: Security | None
     imap_username: str | None
     imap: InboxState | None
+    oauth: Consent | None
     daily_limit: int
     min_gap_seconds: int
     max_gap_seconds: int
@@ -194,6 +208,8 @@ class Senders(Controller):
         with database.transaction() as db:
             # Merged once more, into what stands there now: somebody else may have changed the sender meanwhile.
             mailbox = as_mailbox(senders.lock(db, workspace, sender_id, stop=stops))
+            if data.fields.keys() & {"smtp_password", "imap_password"}:
+                oauth.forget(db, workspace, sender_id)
             mailbox = merged(mailbox, data, mail, sender_id, vault, today=now.date())
             senders.update(db, workspace, sender_id, standing(mailbox, data.status, passed=passed, now=now), now=now)
             row = senders.read(db, workspace, sender_id, today=now.date())
@@ -261,7 +277,8 @@ class Senders(Controller):
         workspace = principal.workspace_id
         with database.transaction() as db:
             row = senders.read(db, workspace, sender_id, today=now.date())
-        found = _tested(as_mailbox(row), row["address"], sender_id, vault, settings)
+        access = trial.access_of(Kit(settings=settings, database=database, vault=vault), row)
+        found = trial.both(as_mailbox(row), row["address"], sender_id, vault, settings, access)
         with database.transaction() as db:
             if found.handed_in:
                 senders.record_pass(db, workspace, sender_id, now=now)
@@ -307,9 +324,7 @@ def _proven(
     return data.test if handing_in else None
 
 
-def as_mailbox(row: Row) -> Mailbox:
-    """The columns of a sender's row that say where its mail goes."""
-    return msgspec.convert({name: row[name] for name in Mailbox.__struct_fields__}, Mailbox)
+as_mailbox = trial.mailbox_of
 
 
 def _sender(row: Row, now: datetime) -> Sender:
@@ -319,6 +334,7 @@ def _sender(row: Row, now: datetime) -> Sender:
         {"id": row["domain_id"], "name": row["domain_name"], "status": row["domain_status"]} if ours else None
     )
     made["imap"] = _inbox(row) if row["imap_host"] is not None else None
+    made["oauth"] = _consent(row) if row["oauth_provider"] is not None else None
     made["signed_by"] = "domain" if ours else "provider"
     made["today"] = {
         "used": row["used_today"],
@@ -354,4 +370,14 @@ def _inbox(row: Row) -> InboxState:
         error_at=row["inbox_failed_at"],
         next_try_at=row["inbox_due_at"],
         set_aside=row["inbox_set_aside"],
+    )
+
+
+def _consent(row: Row) -> Consent:
+    return Consent(
+        provider=row["oauth_provider"],
+        account=row["oauth_account"],
+        granted_at=row["oauth_granted_at"],
+        error=row["oauth_error"],
+        final=row["oauth_refused_at"] is not None,
     )

@@ -6,7 +6,11 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from cleanmails.actors import oauth
+from cleanmails.actors.oauth import Access
+from cleanmails.actors.work import Kit
 from cleanmails.errors import Fault, UnreachableError
+from cleanmails.ledger.db import Row
 from cleanmails.ledger.senders import Mailbox
 from cleanmails.mail import imap, imap_check
 from cleanmails.mail.connector import Connector
@@ -83,14 +87,30 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return own + (self.inbox.faults() if self.inbox else [])
 
 
-def endpoint(mailbox: Mailbox, mail: str, sender_id: int, vault: Vault, settings: Settings) -> Endpoint:
-    """Where and as whom the sender of the address `mail` hands in its mail."""
+def mailbox_of(row: Row) -> Mailbox:
+    """The columns of a sender's row that say where its mail goes."""
+    return msgspec.convert({name: row[name] for name in Mailbox.__struct_fields__}, Mailbox)
+
+
+def access_of(kit: Kit, row: Row) -> Access | None:
+    """What a saved sender signs in with by consent; None if it does so with a password, or has no token: then its server says what it thinks of that."""
+    try:
+        return oauth.access(kit, row["id"])
+    except UnreachableError:
+        return None
+
+
+def endpoint(
+    mailbox: Mailbox, mail: str, sender_id: int, vault: Vault, settings: Settings, access: Access | None = None
+) -> Endpoint:
+    """Where and as whom the sender of the address `mail` hands in its mail; with `access` it signs in by consent."""
     sealed = mailbox.smtp_sealed
     return Endpoint(
         host=mailbox.smtp_host,
         port=mailbox.smtp_port,
         security=mailbox.smtp_security,
-        username=mailbox.smtp_username or None,
+        username=access.account if access else mailbox.smtp_username or None,
+        oauth_token=access.token if access else None,
         password=vault.open(sealed, f"sender:{sender_id}:smtp_password").decode() if sealed else None,
         helo=mail.rpartition("@")[2],
         ca_file=str(settings.ca_file) if settings.ca_file else None,
@@ -118,7 +138,7 @@ def run(endpoint: Endpoint, settings: Settings) -> Trial:
 
 
 def inbox_endpoint(
-    mailbox: Mailbox, mail: str, sender_id: int, vault: Vault, settings: Settings
+    mailbox: Mailbox, mail: str, sender_id: int, vault: Vault, settings: Settings, access: Access | None = None
 ) -> imap.Endpoint | None:
     """Where and as whom the sender's inbox is read; None if it has none."""
     if mailbox.imap_host is None or mailbox.imap_port is None or mailbox.imap_security is None:
@@ -128,7 +148,8 @@ def inbox_endpoint(
         host=mailbox.imap_host,
         port=mailbox.imap_port,
         security=mailbox.imap_security,
-        username=mailbox.imap_username or mail,
+        username=access.account if access else mailbox.imap_username or mail,
+        oauth_token=access.token if access else None,
         password=vault.open(sealed, f"sender:{sender_id}:imap_password").decode() if sealed else None,
         ca_file=str(settings.ca_file) if settings.ca_file else None,
     )
@@ -141,14 +162,16 @@ def read_inbox(endpoint: imap.Endpoint, settings: Settings) -> InboxTrial:
     return InboxTrial(passed=code == "ok", code=code, sentence=steps[-1].sentence, steps=steps)
 
 
-def both(mailbox: Mailbox, mail: str, sender_id: int, vault: Vault, settings: Settings) -> Trial:
+def both(
+    mailbox: Mailbox, mail: str, sender_id: int, vault: Vault, settings: Settings, access: Access | None = None
+) -> Trial:
     """The test of a sender: of the server that takes its mail, and of its inbox at the same time."""
-    end = inbox_endpoint(mailbox, mail, sender_id, vault, settings)
+    end = inbox_endpoint(mailbox, mail, sender_id, vault, settings, access)
     if end is None:
-        return run(endpoint(mailbox, mail, sender_id, vault, settings), settings)
+        return run(endpoint(mailbox, mail, sender_id, vault, settings, access), settings)
     with ThreadPoolExecutor(1, thread_name_prefix="inbox") as pool:
         reading = pool.submit(read_inbox, end, settings)
-        found = run(endpoint(mailbox, mail, sender_id, vault, settings), settings)
+        found = run(endpoint(mailbox, mail, sender_id, vault, settings, access), settings)
         inbox = reading.result()
     return replace(found, passed=found.passed and inbox.passed, inbox=inbox)
 

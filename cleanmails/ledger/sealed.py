@@ -9,6 +9,8 @@ from cleanmails.ledger.statements import sql
 PLACES: Final = (
     "ai_settings.key_sealed",
     "dkim_keys.private_sealed",
+    "oauth_grants.access_sealed",
+    "oauth_grants.refresh_sealed",
     "outlets.old_sealed",
     "outlets.sealed",
     "senders.imap_sealed",

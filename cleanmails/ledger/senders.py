@@ -73,6 +73,12 @@ def read(db: Connection, workspace_id: int, sender_id: int, *, today: date) -> R
     return _found(db.execute(sql("senders.read_sender"), given).fetchone())
 
 
+def find(db: Connection, workspace_id: int, address: str) -> int | None:
+    """The id of the sender with this address, in lower case."""
+    row = db.execute(sql("senders.find_sender"), {"workspace_id": workspace_id, "address": address}).fetchone()
+    return int(row["id"]) if row else None
+
+
 def list_senders(db: Connection, workspace_id: int, *, today: date, after: int | None, limit: int) -> list[Row]:
     """Senders as `read` gives them, in order of their ids."""
     return db.execute(

@@ -35,6 +35,8 @@ def full(house):
     )  # fmt: skip
     places = {
         ("ai_settings.key_sealed", house.workspace): f"ai:{house.workspace}:key",
+        ("oauth_grants.access_sealed", sender): f"sender:{sender}:oauth_access",
+        ("oauth_grants.refresh_sealed", sender): f"sender:{sender}:oauth_refresh",
         ("outlets.old_sealed", outlet): secret_name(outlet),
         ("outlets.sealed", outlet): secret_name(outlet),
         ("senders.imap_sealed", sender): f"sender:{sender}:imap_password",
@@ -53,13 +55,21 @@ def full(house):
         values["outlets.old_sealed", outlet],
     )
     house.run("UPDATE senders SET imap_sealed = %s", values["senders.imap_sealed", sender])
+    house.run(
+        """INSERT INTO oauth_grants (sender_id, workspace_id, provider, account, refresh_sealed, access_sealed, expires_at, granted_at)
+           VALUES (%s, %s, 'google', 'a@b.example', %s, %s, now(), now())""",
+        sender,
+        house.workspace,
+        values["oauth_grants.refresh_sealed", sender],
+        values["oauth_grants.access_sealed", sender],
+    )
     house.run("UPDATE users SET totp_sealed = %s", values["users.totp_sealed", user])
     return places
 
 
 def stored(house, place, id):
     table, column = place.split(".")
-    key = "workspace_id" if table == "ai_settings" else "id"
+    key = {"ai_settings": "workspace_id", "oauth_grants": "sender_id"}.get(table, "id")
     return bytes(house.one(f"SELECT {column} FROM {table} WHERE {key} = %s", id))
 
 

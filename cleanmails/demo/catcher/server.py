@@ -2,6 +2,7 @@
 """The mail server that takes every mail and sends none on: aiosmtpd, with a body reader of its own and behaviours on request."""
 
 import asyncio
+import base64
 import contextlib
 import logging
 import re
@@ -70,12 +71,13 @@ def running(
     kept: int = KEPT,
     certificates: Certificates | None = None,
     credentials: Mapping[str, str] | None = None,
+    tokens: Callable[[str, str], bool] | None = None,
     pipelining: bool = True,
 ) -> Iterator[Catcher]:
     """Catches mails on 127.0.0.1 while the context lasts. Without a folder they are kept in memory; `kept` is how many.
 
     With certificates STARTTLS is offered, and AUTH only under it. With credentials (user to password) only those may sign in, and must;
-    without, everybody may.
+    without, everybody may. `tokens` says whether (user, access token) is good; without it XOAUTH2 is not offered.
     """
     # The library says a line per command, and warns of its own deprecations.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
@@ -87,6 +89,7 @@ def running(
         tls=certificates.server_context() if certificates else None,
         sign_in=credentials is not None,
         authenticator=_authenticator(credentials),
+        tokens=tokens,
     )
     with contextlib.closing(store), contextlib.closing(boxes), background.loop("mail catcher") as loop:
         server = asyncio.run_coroutine_threadsafe(_listen(catcher, terms, port), loop).result()
@@ -104,6 +107,7 @@ class _Terms(msgspec.Struct, frozen=True, kw_only=True):
     tls: ssl.SSLContext | None
     sign_in: bool
     authenticator: Authenticator
+    tokens: Callable[[str, str], bool] | None
 
 
 async def _listen(catcher: Catcher, terms: _Terms, port: int) -> asyncio.Server:
@@ -172,12 +176,24 @@ class _Server(SMTP):
             auth_require_tls=terms.tls is not None,
             auth_required=terms.sign_in,
             authenticator=terms.authenticator,
+            auth_exclude_mechanism=[] if terms.tokens else ["XOAUTH2"],
             loop=asyncio.get_running_loop(),
         )
         self._store, self._boxes = catcher.store, catcher.boxes
+        self._tokens = terms.tokens
         self.behaviour: Behaviour | None = None
         self.trying = ("", "")
         self._unsaid = b""
+
+    async def auth_XOAUTH2(self, _server: SMTP, args: list[str]) -> AuthResult:
+        """Signs in by access token; a refused one is explained in a challenge, as big providers do."""
+        said = base64.b64decode(args[1]).decode() if len(args) > 1 else ""
+        fields = dict(part.partition("=")[::2] for part in said.split("\1") if part)
+        user, token = fields.get("user", ""), fields.get("auth", "").removeprefix("Bearer ")
+        good = self._tokens is not None and self._tokens(user, token)
+        if not good:
+            await self.challenge_auth('{"status":"400"}')
+        return AuthResult(success=good, handled=False, auth_data=LoginPassword(user.encode(), b""))
 
     async def smtp_DATA(self, arg: str | None) -> None:
         """Takes a mail. With several recipients the last one's behaviour holds."""
