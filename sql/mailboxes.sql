@@ -105,3 +105,8 @@ ORDER BY id LIMIT %(limit)s::integer;
 UPDATE messages_set_aside SET again = true
 WHERE workspace_id = %(workspace_id)s::bigint AND sender_id = %(sender_id)s::bigint AND id = %(id)s::bigint
 RETURNING id, role, uid, reason, raw IS NOT NULL AS kept, again, set_aside_at;
+
+-- name: campaign_mails
+-- Which of these Message-IDs are those of our mails, and whether it is unknown if they were sent.
+SELECT d.id, d.message_id, d.state = 'unknown' AS unknown FROM deliveries d
+WHERE d.workspace_id = %(workspace_id)s::bigint AND d.message_id = ANY (%(ids)s::text[]);

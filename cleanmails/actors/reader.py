@@ -199,8 +199,8 @@ class Reader:
     def _take_all(self, role: Role, validity: int, uids: Sequence[int]) -> None:
         """Fetches and settles messages in order; the cursor follows, and never goes back."""
         for start in range(0, len(uids), CHUNK):
-            chunk = uids[start : start + CHUNK]
-            sizes = self._session.sizes(chunk)
+            chunk = self._without_copies(role, uids[start : start + CHUNK])
+            sizes = self._session.sizes(chunk) if chunk else {}
             for batch in batches(chunk, sizes):
                 if self._work.stop.is_set():
                     raise StoppedError("The worker stops.")
@@ -209,9 +209,25 @@ class Reader:
                 self._moment = None
                 for uid in batch:
                     self._take_one(role, validity, uid, raws)
-                held = self._cursors[role]
-                if batch[-1] > held.uid:
-                    self._move(role, validity, batch[-1])
+                self._pass(role, validity, batch[-1])
+            self._pass(role, validity, uids[min(start + CHUNK, len(uids)) - 1])
+
+    def _pass(self, role: Role, validity: int, uid: int) -> None:
+        """Everything up to `uid` is settled; the cursor never goes back."""
+        if uid > self._cursors[role].uid:
+            self._move(role, validity, uid)
+
+    def _without_copies(self, role: Role, uids: Sequence[int]) -> Sequence[int]:
+        """In Sent lies a copy of each mail of a campaign: it is known by its Message-ID, proves what it proves, and need not be fetched."""
+        if role is not Role.SENT:
+            return uids
+        ids = self._session.message_ids(uids)
+        with self._work.database.transaction() as db:
+            known = mailboxes.campaign_mails(db, self._sender["workspace_id"], list(ids.values()))
+            unknown = [row["id"] for row in known.values() if row["unknown"]]
+            if unknown:
+                evidence.assume_sent(db, self._sender["workspace_id"], unknown, SENT)
+        return [uid for uid in uids if ids.get(uid) not in known]
 
     def _now(self) -> datetime:
         """The ledger's time, asked once a batch."""

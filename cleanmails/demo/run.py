@@ -6,6 +6,7 @@ continues the thread. Everything runs in a throwaway folder on 127.0.0.1.
 """
 
 import argparse
+import contextlib
 import email
 import email.policy
 import json
@@ -22,6 +23,7 @@ import msgspec
 
 from cleanmails import log
 from cleanmails.demo.stage import WORKERS, Stage, stage
+from cleanmails.demo.user import RefusedError
 
 LEADS = 1_000
 DOMAINS = 40
@@ -191,9 +193,11 @@ def decide_unknown(on: Stage) -> int:
     there = {mail["message_id"] for mail in on.user.catcher.get("/api/mails").json()}
     for delivery in unknown:
         decision = "assume_sent" if delivery["message_id"] in there else "resend"
-        on.user.post(
-            f"/v1/outreach/unknowns/{delivery['id']}/decide", {"decision": decision, "note": "looked at the server"}
-        )
+        # A copy in Sent may have settled it meanwhile.
+        with contextlib.suppress(RefusedError):
+            on.user.post(
+                f"/v1/outreach/unknowns/{delivery['id']}/decide", {"decision": decision, "note": "looked at the server"}
+            )
     return len(unknown)
 
 

@@ -1,6 +1,6 @@
 """Mailboxes that are read: shared out over the inbox workers, how far each folder is read, and what could not be handled."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -138,3 +138,9 @@ def try_again(db: Connection, workspace_id: int, sender_id: int, set_aside_id: i
     if row is None:
         raise NotFoundError("There is no such message that was set aside.")
     return row
+
+
+def campaign_mails(db: Connection, workspace_id: int, message_ids: Sequence[str]) -> dict[str, Row]:
+    """Those of these Message-IDs that are our mails': `id`, and `unknown` if it is not known whether they were sent."""
+    rows = db.execute(sql("mailboxes.campaign_mails"), {"workspace_id": workspace_id, "ids": list(message_ids)})
+    return {row["message_id"]: row for row in rows.fetchall()}

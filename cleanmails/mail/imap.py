@@ -39,6 +39,7 @@ TEXT_MOST: Final = 500
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _COUNT = re.compile(rb"\* ([0-9]{1,10}) (EXISTS|EXPUNGE)\b", re.IGNORECASE)
 _BYTES = re.compile(r"""\bb(['"])(.*?)\1""")
+_MESSAGE_ID = re.compile(rb"<[^<>\s]{1,900}>")
 _BYE = re.compile(rb"\* BYE\b ?(.*)", re.IGNORECASE | re.DOTALL)
 _BUSY = re.compile(
     r"\[(?:UNAVAILABLE|INUSE|LIMIT|OVERQUOTA|SERVERBUG)\]|too many|rate|try again|temporar|throttl", re.IGNORECASE
@@ -352,6 +353,14 @@ class Session:
         with self._command("FETCH") as client:
             told = client.fetch(list(uids), ["RFC822.SIZE"])
             return {uid: int(told[uid].get(b"RFC822.SIZE") or 0) for uid in uids if uid in told}
+
+    def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
+        """The Message-ID of each message that has one."""
+        with self._command("FETCH") as client:
+            told = client.fetch(list(uids), ["BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"])
+            heads = {uid: told[uid].get(b"BODY[HEADER.FIELDS (MESSAGE-ID)]") for uid in uids if uid in told}
+            found = {uid: _MESSAGE_ID.search(head) for uid, head in heads.items() if isinstance(head, bytes)}
+            return {uid: match[0].decode("ascii", "replace") for uid, match in found.items() if match}
 
     def fetch(self, uids: Sequence[int], *, most: int | None = None) -> dict[int, bytes]:
         """The bytes of each message, or its first `most`; one that is gone, or not handed out, is left out."""

@@ -331,11 +331,30 @@ def test_a_copy_in_sent_settles_what_nobody_knew(house, boxes, mailbox, watching
         until(watch, lambda: watch.idling == 1)
         assert house.delivery(campaign, lead)["state"] == "unknown"
         [mail] = smtp.mails()
+        boxes.append(ANN, "Sent", letter(1, "sent"))
         boxes.append(ANN, "Sent", smtp.raw(mail.id))
         watch._searched.clear()
         watch._unknown_due = 0.0
         until(watch, lambda: house.delivery(campaign, lead)["state"] == "sent")
         assert house.delivery(campaign, lead)["evidence"] == "a copy in Sent"
+
+
+def test_copies_of_our_mails_in_sent_are_known_without_being_fetched(
+    house, boxes, served, mailbox, watching, settling, work, drain
+):
+    with catcher.running() as smtp:
+        house.knows("b.example")
+        leads = house.leads("bob@b.example", "eve@b.example")
+        house.campaign(leads, [mailbox(smtp_port=smtp.port)])
+        plan.plan(work)
+        drain()
+        for mail in smtp.mails():
+            boxes.append(ANN, "Sent", smtp.raw(mail.id))
+    boxes.append(ANN, "Sent", letter(1, "sent"))
+    watch = watching()
+    until(watch, lambda: watch.idling == 1)
+    assert settling.of() == [("sent", letter(1, "sent"))]
+    assert house.one("SELECT uid FROM mailbox_folders WHERE role = 'sent'") == 3
 
 
 def test_a_sender_without_a_mailbox_is_left_alone(house, mailbox, watching):
