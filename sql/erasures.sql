@@ -73,6 +73,11 @@ DELETE FROM ai_answers WHERE lead_id = %(lead_id)s::bigint;
 UPDATE import_rejects r SET raw = '', reason = '' FROM imports i
 WHERE i.id = r.import_id AND i.workspace_id = %(workspace_id)s::bigint AND strpos(lower(r.raw), %(email)s::text) > 0;
 
+-- name: forget_set_aside
+-- What could not be handled may be his; its place in the mailbox stays, so that it is not read again.
+UPDATE messages_set_aside SET raw = NULL, reason = 'erased', again = false
+WHERE workspace_id = %(workspace_id)s::bigint AND raw IS NOT NULL AND position(convert_to(%(email)s::text, 'UTF8') IN raw) > 0;
+
 -- name: known
 -- Everything, as one document.
 SELECT jsonb_build_object(

@@ -110,3 +110,7 @@ RETURNING id, role, uid, reason, raw IS NOT NULL AS kept, again, set_aside_at;
 -- Which of these Message-IDs are those of our mails, and whether it is unknown if they were sent.
 SELECT d.id, d.message_id, d.state = 'unknown' AS unknown FROM deliveries d
 WHERE d.workspace_id = %(workspace_id)s::bigint AND d.message_id = ANY (%(ids)s::text[]);
+
+-- name: forget_set_aside
+-- Messages that nobody wanted tried again for a long time.
+DELETE FROM messages_set_aside WHERE set_aside_at < %(before)s::timestamptz;

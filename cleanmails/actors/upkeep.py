@@ -6,7 +6,17 @@ from cleanmails import log
 from cleanmails.actors.promote import promote
 from cleanmails.actors.resolve import look_up
 from cleanmails.actors.work import Work, stopwatch
-from cleanmails.ledger import events, idempotency, imports, invariants, outlets, planning, recipient_domains, workers
+from cleanmails.ledger import (
+    events,
+    idempotency,
+    imports,
+    invariants,
+    mailboxes,
+    outlets,
+    planning,
+    recipient_domains,
+    workers,
+)
 
 logger = log.get(__name__)
 
@@ -18,6 +28,9 @@ RECEIVED, MAPPED = timedelta(days=1), timedelta(days=7)
 
 OUTLET_DAYS = 30
 """For how long the log of what went to webhooks and CRMs is kept."""
+
+SET_ASIDE_DAYS = 90
+"""For how long a message that could not be handled is kept."""
 
 
 def upkeep(work: Work) -> None:
@@ -34,6 +47,7 @@ def upkeep(work: Work) -> None:
         idempotency.forget(db, work.clock(db) - timedelta(days=1))
         outlets.forget(db, work.clock(db) - timedelta(days=OUTLET_DAYS))
         imports.tidy(db, received_before=work.clock(db) - RECEIVED, mapped_before=work.clock(db) - MAPPED)
+        mailboxes.forget_set_aside(db, work.clock(db) - timedelta(days=SET_ASIDE_DAYS))
         stale = recipient_domains.oldest(db, LOOK_UPS)
         workers.did(db, "upkeep")
     if stale:

@@ -51,4 +51,5 @@ def erase(db: Connection, workspace_id: int, email: str, *, note: str, user_id: 
             db.execute(statement, values)
     db.execute(sql("erasures.forget_suppression"), values)
     db.execute(sql("erasures.forget_rejects"), values)
+    db.execute(sql("erasures.forget_set_aside"), values)
     return lead is not None

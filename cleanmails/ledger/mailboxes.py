@@ -144,3 +144,8 @@ def campaign_mails(db: Connection, workspace_id: int, message_ids: Sequence[str]
     """Those of these Message-IDs that are our mails': `id`, and `unknown` if it is not known whether they were sent."""
     rows = db.execute(sql("mailboxes.campaign_mails"), {"workspace_id": workspace_id, "ids": list(message_ids)})
     return {row["message_id"]: row for row in rows.fetchall()}
+
+
+def forget_set_aside(db: Connection, before: datetime) -> None:
+    """Drops what was set aside before that time."""
+    db.execute(sql("mailboxes.forget_set_aside"), {"before": before})

@@ -5,7 +5,7 @@ from datetime import date, datetime
 import msgspec
 
 from cleanmails.errors import ConflictError, NotFoundError
-from cleanmails.ledger import domains
+from cleanmails.ledger import domains, oauth
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
 from cleanmails.records import Security, SenderStatus
@@ -120,6 +120,7 @@ def delete(db: Connection, workspace_id: int, sender_id: int, *, now: datetime) 
     """Takes a sender out of use for good and forgets its passwords. NotFoundError if there is none."""
     lock(db, workspace_id, sender_id, stop=True)
     db.execute(sql("senders.delete_sender"), _key(workspace_id, sender_id) | {"now": now})
+    oauth.forget(db, workspace_id, sender_id)
 
 
 def _key(workspace_id: int, sender_id: int) -> Row:

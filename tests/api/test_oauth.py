@@ -184,6 +184,13 @@ def test_a_connection_is_ended(api, authority, stranger, viewer):
     assert api.get(f"{SENDERS}/{made['sender_id']}").json()["oauth"] is None
 
 
+def test_a_deleted_sender_forgets_its_tokens(api, authority, database):
+    made = callback(api, authority.consent(start(api), ANN)).json()
+    assert api.delete(f"{SENDERS}/{made['sender_id']}").status_code == 204
+    with database.transaction() as db:
+        assert db.execute("SELECT count(*) AS n FROM oauth_grants").fetchone()["n"] == 0
+
+
 def test_a_sender_of_another_workspace_is_not_connected(api, stranger, authority):
     made = callback(api, authority.consent(start(api), ANN)).json()
     refused(stranger.post("/v1/oauth/google/start", json={"sender_id": made["sender_id"]}), 404, "not_found")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from cleanmails.ledger import mailboxes
+from cleanmails.ledger import erasures, mailboxes
 from cleanmails.ledger.mailboxes import Checked, Failed
 
 SENDERS = "/v1/outreach/senders"
@@ -43,6 +43,16 @@ def test_a_sender_tells_how_its_inbox_is_read(api, sender, database, dealt, cloc
     assert found["next_try_at"] == due.isoformat().replace("+00:00", "Z")
     assert [each["imap"]["state"] for each in api.get(SENDERS).json()["items"]] == ["failing"]
     assert api.patch(f"{SENDERS}/{sender['id']}", json={"imap_host": None}).json()["imap"] is None
+
+
+def test_a_person_who_is_forgotten_is_forgotten_there_too(api, owner, sender, database, dealt, clock):
+    with database.transaction() as db:
+        for uid, who in ((1, b"bob@b.example"), (2, b"eve@b.example")):
+            raw = b"From: Somebody <" + who + b">\r\n\r\nx"
+            mailboxes.set_aside(db, dealt, role="inbox", validity=1, uid=uid, reason="No.", raw=raw, now=clock.now)
+        erasures.erase(db, owner, "bob@b.example", note="", user_id=None)
+        rows = mailboxes.list_set_aside(db, owner, sender["id"], after=0, limit=10)
+    assert [(row["kept"], row["reason"]) for row in rows] == [(False, "erased"), (True, "No.")]
 
 
 def test_what_was_set_aside_is_listed_with_its_reason_and_tried_again(
