@@ -306,7 +306,7 @@ class Watch:
             return
         line.close()
         if look.code in {"left", "ledger"}:
-            line.due = now + BEAT_SECONDS
+            line.due = now + self._again(1, look.code, self._dice.random())
             return
         self._fail(line, look, now)
 

@@ -35,6 +35,9 @@ LINE_MOST: Final = 1_000_000
 ANSWER_MOST: Final = 64_000_000
 """Bytes of all that is said to one command, beyond which nobody is read any further."""
 
+UNASKED_MOST: Final = 1_000_000
+"""Bytes that a server may say while it is waited for once: one thread listens to a thousand of them."""
+
 TEXT_MOST: Final = 500
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _COUNT = re.compile(rb"\* ([0-9]{1,10}) (EXISTS|EXPUNGE)\b", re.IGNORECASE)
@@ -98,6 +101,8 @@ class _Wire(imaplib.IMAP4):
         self.deadline = deadline
         self.news = False
         """Whether messages came since this was last made false."""
+        self.patience = UNASKED_MOST
+        """How many bytes may still come unasked."""
         self.messages = 0
         """How many messages the folder has that was opened last."""
         super().__init__("", 0)
@@ -137,11 +142,15 @@ class _Wire(imaplib.IMAP4):
         self.sock.sendall(data)
 
     def unasked(self) -> list[bytes]:
-        """Whole lines that have come by now, without waiting. abort: the server is gone."""
+        """Whole lines that have come by now, without waiting. abort: the server is gone, or does not stop talking."""
         self.sock.settimeout(0)
         try:
             while True:
-                self._keep(self.sock.recv(65_536))
+                data = self.sock.recv(65_536)
+                self.patience -= len(data)
+                if self.patience < 0:
+                    raise self.abort("the server says more than was asked for")
+                self._keep(data)
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
         lines: list[bytes] = []
@@ -375,6 +384,7 @@ class Session:
         """Begins to wait for mail. False: some has come already since the last search, and it does not wait."""
         with self._command("IDLE") as client:
             client.idle()
+            client.wire.patience = UNASKED_MOST
             client.wire.unasked()
             if client.wire.news:
                 client.idle_done()

@@ -14,6 +14,7 @@ from cleanmails.demo.catcher import imap as server
 from cleanmails.demo.catcher.answers import Answer, Kind
 from cleanmails.demo.catcher.boxes import Boxes
 from cleanmails.demo.catcher.imap import Deed, Fault
+from cleanmails.errors import BusyError
 from cleanmails.ledger import mailboxes
 from cleanmails.mail.imap import Timeouts
 
@@ -31,13 +32,16 @@ class Settling:
     def __init__(self):
         self.seen = {}
         self.calls = 0
-        self.bad = set()
+        self.bad, self.crashes = set(), set()
 
     def __call__(self, _work, sender_id, folder, _uid, raw, _now):
         self.calls += 1
         if raw in self.bad:
             raise ValueError("cannot be read")
         self.seen.setdefault((sender_id, hashlib.sha256(raw).digest()), (str(folder), raw))
+        if raw in self.crashes:
+            self.crashes.discard(raw)
+            raise BusyError("the ledger is gone")
 
     def of(self, sender_id=None):
         return sorted((folder, raw) for (id, _), (folder, raw) in self.seen.items() if sender_id in {None, id})
@@ -161,6 +165,19 @@ def test_the_next_worker_goes_on_where_the_last_one_stopped(boxes, mailbox, watc
     until(second, lambda: len(settling.seen) == 2)
     assert settling.calls == 2
     first.close = lambda: None
+
+
+def test_a_crash_between_settling_and_the_cursor_brings_messages_again(house, boxes, mailbox, watching, settling):
+    """What is settled twice is settled once, because the settling knows it; what is not settled comes again."""
+    sender = mailbox()
+    for number in range(3):
+        boxes.append(ANN, "INBOX", letter(number))
+    settling.crashes = {letter(1)}
+    watch = watching()
+    until(watch, lambda: watch.idling == 1)
+    assert settling.of(sender) == [("inbox", letter(number)) for number in range(3)]
+    assert settling.calls == 5, "the first two twice"
+    assert state(house, sender)["error"] is None
 
 
 def test_of_an_old_mailbox_only_what_can_be_an_answer_is_read(boxes, mailbox, watching, settling):

@@ -13,7 +13,7 @@ from cleanmails.demo.catcher.imap import Deed, Fault
 from cleanmails.errors import UnreachableError
 from cleanmails.mail.connector import Connector
 from cleanmails.mail.folders import Role, roles
-from cleanmails.mail.imap import ANSWER_MOST, Endpoint, ImapError, Session, Timeouts
+from cleanmails.mail.imap import ANSWER_MOST, UNASKED_MOST, Endpoint, ImapError, Session, Timeouts
 from cleanmails.records import Security
 
 ANN = "ann@acme.example"
@@ -255,6 +255,24 @@ def test_a_message_that_goes_away_while_waiting_is_no_news(boxes, opened):
     boxes.remove(ANN, "INBOX", uid)
     assert awaited(opened)
     assert not opened.heard()
+
+
+def test_a_server_that_does_not_stop_talking_while_we_wait_is_left(boxes, served, opened):
+    """One thread listens to a thousand servers: it must not be held by one."""
+    opened.examine("INBOX")
+    assert opened.after(0) == []
+    assert opened.idle()
+    session = next(iter(served.sessions))
+    chatter = b"* OK still here\r\n" * (UNASKED_MOST // 10)
+    served.loop.call_soon_threadsafe(session._writer.write, chatter)
+    assert awaited(opened)
+
+    def listen():
+        while awaited(opened):
+            opened.heard()
+
+    with pytest.raises(ImapError, match="more than was asked for"):
+        listen()
 
 
 def test_a_server_that_leaves_while_we_wait_is_noticed(boxes):

@@ -70,6 +70,7 @@ class Imap:
     def __init__(self, boxes: Boxes, terms: "_Terms") -> None:
         self.boxes = boxes
         self.terms = terms
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.port = 0
         self.tls_port = 0
         self.heard: Counter[str] = Counter()
@@ -122,6 +123,7 @@ def serving(
     )
     imap = Imap(boxes, terms)
     with background.loop("imap") as loop:
+        imap.loop = loop
         servers = asyncio.run_coroutine_threadsafe(_listen(imap, port), loop).result()
         imap.port = servers[0].sockets[0].getsockname()[1]
         imap.tls_port = servers[-1].sockets[0].getsockname()[1]
