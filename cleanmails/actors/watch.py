@@ -186,8 +186,12 @@ class Watch:
         held = {row["id"]: row for row in rows}
         for sender_id, line in list(self._lines.items()):
             row = held.get(sender_id)
-            if row is None or _place(row) != _place(line.sender):
+            if row is None:
                 self._drop(line)
+            elif _place(row) != _place(line.sender):
+                # What was wrong may be right now: it is tried at once.
+                self._drop(line)
+                self._lines[sender_id] = Line(row, now)
             else:
                 line.sender = row
                 if row["again"] and not line.busy:

@@ -6,13 +6,16 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
+from cleanmails.actors import oauth
 from cleanmails.api.auth import Permission
+from cleanmails.api.codes import CODES
 from cleanmails.api.domains import Domains
 from cleanmails.api.given import Given
 from cleanmails.api.mailbox import NewSender, SenderChange
+from cleanmails.api.oauth import Oauth
 from cleanmails.api.senders import Sender, Senders
 from cleanmails.api.statistics import Statistics
-from cleanmails.errors import CleanmailsError, Fault, InvalidError
+from cleanmails.errors import CleanmailsError, Fault, InvalidError, StateError
 from cleanmails.web import charts
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
@@ -55,6 +58,7 @@ class SenderPages(Page):
             calls=[Senders.list_all, Senders.create, Senders.test],
             senders=found,
             standing=standing,
+            connected=_connected(desk),
             csv=csv_address(desk, "/senders.csv"),
             may_setup=desk.may(Permission.SETUP),
         )
@@ -83,6 +87,18 @@ class SenderPages(Page):
             return self._form(desk, sheet, status=409)
         return desk.go(f"/senders/{made.id}", said="The mailbox works, and was added.", kept="sender-new")
 
+    @get("/senders/connect/{provider:str}", sync_to_thread=True, needs=Permission.SETUP)
+    def connect(self, provider: FromPath[str], desk: Given[Desk]) -> Redirect:
+        """Send the reader to his mail provider, to consent there: for the sender that the address names, or a new one."""
+        sender = desk.param("sender")
+        page = f"/senders/{sender}" if sender.isdecimal() else "/senders"
+        wanted = {"return_to": page} | ({"sender_id": int(sender)} if sender.isdecimal() else {})
+        try:
+            started = desk.ask(Oauth.start, provider=provider, data=wanted)
+        except StateError as error:
+            return desk.refused(page, error)
+        return Redirect(started.authorize_url, status_code=303)
+
     @get("/senders/{sender_id:int}", sync_to_thread=True)
     def one(self, sender_id: FromPath[int], desk: Given[Desk]) -> Response[str]:
         """How one mailbox fares."""
@@ -97,6 +113,8 @@ class SenderPages(Page):
             calls=[Senders.read, Senders.change, Senders.test, Senders.health],
             sender=sender,
             standing=standing(sender, desk),
+            connected=_connected(desk),
+            providers=_providers(desk),
             figures=figures.figures if figures else None,
             health=health,
             fared=charts.lines(days, ("Health, of 100", "replied", [each.health for each in health])) if days else None,
@@ -163,6 +181,7 @@ class SenderPages(Page):
             sheet=sheet,
             sender=sender,
             domains=[each.name for each in every(desk, Domains.list_all)],
+            providers=[] if sender else _providers(desk),
         )
 
 
@@ -170,6 +189,22 @@ def standing(sender: Sender, desk: Desk) -> str:
     """Its status as people see it: one that is ready and rests for a while is cooling down."""
     resting = sender.cooldown_until is not None and sender.cooldown_until > desk.now
     return "cooling_down" if sender.status == "ready" and resting else str(sender.status)
+
+
+def _providers(desk: Desk) -> list[tuple[str, str]]:
+    """Where a mailbox can be connected by consent: (name, as people call it)."""
+    names = {"google": "Google", "microsoft": "Microsoft"}
+    return [(name, said) for name, said in names.items() if oauth.provider(desk.settings, name) is not None]
+
+
+def _connected(desk: Desk) -> tuple[str, str] | None:
+    """What came of a consent from which the reader comes back: a sentence, and how to show it."""
+    code = desk.param("oauth")
+    if not code:
+        return None
+    if code == "connected":
+        return "The mailbox is connected: it signs in by its owner's consent now.", "good"
+    return f"The mailbox was not connected. {CODES.get(code, '')}".strip(), "bad"
 
 
 def _texts(sender: Sender) -> list[str]:

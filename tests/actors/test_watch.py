@@ -268,7 +268,6 @@ def test_a_refused_password_is_told_and_a_new_one_tried_at_once(house, boxes, ma
             until(watch, lambda: state(house, sender)["error_code"] == "imap_login")
             tried = served.heard["AUTHENTICATE"]
             house.run("UPDATE senders SET imap_sealed = %s WHERE id = %s", seal("right"), sender)
-            house.run("UPDATE mailboxes SET due_at = NULL WHERE sender_id = %s", sender)
             until(watch, lambda: state(house, sender)["error"] is None and watch.idling == 1)
             assert served.heard["AUTHENTICATE"] == tried + 1
         finally:
