@@ -194,7 +194,7 @@ class Watch:
                 self._lines[sender_id] = Line(row, now)
             else:
                 line.sender = row
-                if row["again"] and not line.busy:
+                if row["again"] and not line.busy and not line.failures:
                     line.due = min(line.due, now)
         fresh = [row for sender_id, row in held.items() if sender_id not in self._lines]
         for row in fresh:
