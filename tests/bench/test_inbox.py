@@ -1,13 +1,11 @@
-import json
-
 from cleanmails.bench import inbox
+from cleanmails.settings import Servers
 
 
-def test_the_figures_are_one_json_object(capsys):
-    assert inbox.main(["--json", "--messages", "80", "--mailboxes", "20", "--seconds", "1"]) == 0
-    figures = json.loads(capsys.readouterr().out)
+def test_messages_are_settled_and_mailboxes_idle(database_url, redis_url, tmp_path):
+    figures = inbox.measure(Servers(database_url, redis_url), tmp_path, messages=40, mailboxes=12, seconds=0.5)
     assert {"messages_per_s", "idle_mailboxes", "idle_rss_mb", "idle_cpu_percent"} <= figures.keys()
     assert figures["messages_per_s"] > 0
-    assert figures["settled"] == 72  # of ten messages one is a newsletter
-    assert figures["idle_mailboxes"] == 20
+    assert figures["settled"] == 36  # of ten messages one is a newsletter
+    assert figures["idle_mailboxes"] == 12
     assert figures["idle_rss_mb"] > 10
