@@ -41,7 +41,7 @@ BODIES = {
 """Bodies that are taken, where the document's example is not enough; `{lead_id}` and the like stand for ids."""
 
 
-QUERIES = {"events_stream": "?seconds=1", "suppressions_remove": "?note=mistake"}
+QUERIES = {"events_stream": "?seconds=1", "oauth_callback": "?state=nobodys", "suppressions_remove": "?note=mistake"}
 """Queries without which a request is not one, or its answer would not end."""
 
 

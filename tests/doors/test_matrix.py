@@ -17,6 +17,10 @@ JSON = {"content-type": "application/json"}
 
 NOT_DONE = {
     "account_confirm_second_factor": 409,  # there is none that waits
+    "SenderPages.connect": 404,  # there is no such provider
+    "oauth_callback": 404,
+    "oauth_start": 404,
+    "oauth_disconnect": 404,  # the sender has a password
     "campaigns_delete": 409,  # mails were sent
     "campaigns_pause": 409,  # it is paused
     "campaigns_resume": 400,  # its sender cannot send
