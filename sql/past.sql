@@ -109,6 +109,13 @@ COPY hits (id, workspace_id, delivery_id, kind, link, at, method, remote, user_a
 -- name: copy_suppressions
 COPY suppressions (workspace_id, kind, value, reason, source, note, created_at) FROM STDIN;
 
+-- name: copy_threads
+COPY threads (id, workspace_id, campaign_id, lead_id, sender_id, subject, snippet, label, unread, last_kind, last_at, last_message_id, created_at) FROM STDIN;
+
+-- name: copy_inbox_messages
+COPY inbox_messages (id, workspace_id, sender_id, digest, folder, uid, state, kind, meaning, thread_id, campaign_id, lead_id, delivery_id, evidence, message_id,
+                     from_address, from_name, subject, body, reply, sent_at, settled_at) FROM STDIN;
+
 -- name: copy_sender_days
 COPY sender_days (sender_id, day, used) FROM STDIN;
 

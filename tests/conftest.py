@@ -76,6 +76,13 @@ def servers(pytestconfig) -> Servers:
 @pytest.fixture
 def database_url(servers, worker_id) -> Iterator[str]:
     """A fresh, migrated database of this test's own."""
+    with new_database(servers, worker_id) as url:
+        yield url
+
+
+@contextmanager
+def new_database(servers: Servers, worker_id: str) -> Iterator[str]:
+    """A fresh, migrated database, for as long as somebody wants it."""
     import psycopg
 
     name = f"test_{worker_id}_{next(_numbers)}"

@@ -105,7 +105,7 @@ def remember(database: Database, boxes: list[Mailbox], workspace_id: int, plots:
     """Writes the history of these mailboxes and how they stand now, in one transaction; then statistics are counted."""
     with database.transaction() as db:
         now = workers.now(db)
-        sources = {noun: past.ids(db, noun) for noun in ("lists", "leads", "campaigns", "deliveries", "hits")}
+        sources = {noun: past.ids(db, noun) for noun in past.NOUNS}
         told = tell(plots, boxes, seed=SEED, now=now, workspace_id=workspace_id, take=lambda noun: next(sources[noun]))
         past.know_domains(db, ((each.domain, each.provider, each.mx.split()[1]) for each in cast.companies()))
         past.write(db, told)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from cleanmails.demo import cast
+from cleanmails.demo import cast, letters
 from cleanmails.ledger.past import Past
 from cleanmails.records import Answer, Stage, Trigger
 from cleanmails.rules import content, hits, lifecycle, outcome, waits
@@ -155,6 +155,20 @@ def tell(
     return teller.past()
 
 
+class Came(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that came in, about a mail. `label`: what somebody made of it."""
+
+    at: datetime
+    campaign: int
+    lead: "Lead"
+    sender: int
+    delivery: int
+    subject: str
+    kind: str
+    text: str
+    label: str | None
+
+
 class Teller:
     """Tells one campaign after the other; days of senders are shared."""
 
@@ -169,6 +183,7 @@ class Teller:
         self.used: Counter[tuple[int, date]] = Counter()
         self.members: dict[str, list[Lead]] = {}
         self.lists: dict[str, int] = {}
+        self.came: list[Came] = []
         self.tokens = 0
 
     def play(self, plot: Plot) -> None:
@@ -198,8 +213,61 @@ class Teller:
             )
         told.sender_days = [(sender, day, n) for (sender, day), n in sorted(self.used.items())]
         told.suppressions.sort(key=lambda row: row[6])
+        self.write_inbox()
         told.events = sorted(self.events, key=lambda row: row[0])
         return told
+
+    def write_inbox(self) -> None:
+        """What came in, in the order in which it came; what is about the same lead and campaign is one conversation, and read unless it is new."""
+        threads: dict[tuple[int, int], tuple[Any, ...]] = {}
+        for uid, each in enumerate(sorted(self.came, key=lambda came: came.at), 1):
+            key = self.take("inbox_messages")
+            unsure = each.text == letters.UNSURE
+            place = (each.campaign, each.lead.id)
+            before = threads.get(place)
+            thread = before[0] if before else None if unsure else self.take("threads")
+            about = (None, None, None, None) if unsure else (thread, each.campaign, each.lead.id, each.delivery)
+            evidence = {"why": "ambiguous", "candidates": [each.delivery]} if unsure else {"tier": "reference"}
+            person = each.lead.person
+            name, words = f"{person.first_name} {person.last_name}", f"{each.text}\n\nBest,\n{person.first_name}"
+            digest = hashlib.sha256(f"{each.delivery}:{each.at}".encode()).digest()
+            head = (
+                key,
+                self.workspace_id,
+                each.sender,
+                digest,
+                "INBOX",
+                uid,
+                "review" if unsure else "settled",
+                each.kind,
+                "{}",
+            )
+            tail = (
+                f"<{uid}.{digest[:6].hex()}@{person.company.domain}>",
+                person.email,
+                name,
+                each.subject,
+                words,
+                words,
+                each.at,
+                each.at,
+            )
+            self.told.inbox_messages.append((*head, *about, _text(evidence), *tail))
+            if unsure:
+                continue
+            fresh = each.at > self.now - timedelta(days=2)
+            label = None if fresh and each.kind == "reply" else each.label
+            parts = (each.subject, each.text[:140].replace("\n", " "), label, fresh, each.kind, each.at, key)
+            threads[place] = (thread, self.workspace_id, *place, each.sender, *parts, before[-1] if before else each.at)
+            if label and each.kind == "reply":
+                self.event(
+                    each.at + timedelta(minutes=30),
+                    "lead.labelled",
+                    data={"email": person.email, "label": label},
+                    campaign=each.campaign,
+                    lead=each.lead.id,
+                )
+        self.told.threads = list(threads.values())
 
     def audience(self, name: str, size: int, at: datetime, nameless: int) -> list[Lead]:
         """The people of a list; they were uploaded just before `at`."""
@@ -551,9 +619,26 @@ class Play:
             answer = {"subject": f"Re: {made['subject'].removeprefix('Re: ')}", "kind": "reply"}
             self.told(walk, made, answered, "email.replied", answer)
             self.end(walk, "replied", answered)
+            label, _, words = dice.choices(letters.REPLIES, [weight for _, weight, _ in letters.REPLIES])[0]
+            self.come(walk, made, answered, "reply", words, label)
+        elif left is None and dice.random() < 0.012 and at + timedelta(minutes=3) < self.now:
+            self.come(walk, made, at + timedelta(minutes=2), "auto_reply", letters.AWAY, "out_of_office")
         if left is not None:
             self.leave(walk, made, left)
         return met
+
+    def come(self, walk: Walk, made: dict[str, Any], at: datetime, kind: str, words: str, label: str | None) -> None:
+        """A message about a mail. Now and then it cannot be told which mail is meant."""
+        unsure = kind == "reply" and at > self.now - timedelta(days=4) and self.dice.random() < 0.15
+        subject = f"Re: {made['subject'].removeprefix('Re: ')}"
+        self.teller.came.append(
+            Came(at=at, campaign=self.id, lead=walk.lead, sender=made["sender"], delivery=made["id"], subject=subject, kind=kind, text=words, label=label)
+        )  # fmt: skip
+        if unsure:
+            later = min(at + timedelta(hours=3), self.now - timedelta(minutes=1))
+            self.teller.came.append(
+                Came(at=later, campaign=self.id, lead=walk.lead, sender=made["sender"], delivery=made["id"], subject="Your mail", kind="reply", text=letters.UNSURE, label=None)
+            )  # fmt: skip
 
     def before_next(self, at: datetime) -> datetime | None:
         """Some time before the next step could be due; None if that is still to come."""

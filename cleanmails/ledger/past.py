@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -11,10 +11,13 @@ from cleanmails.ledger.statements import sql
 
 Rows = list[tuple[Any, ...]]
 
-_LONGEST_TRIES = timedelta(hours=2)
+NOUNS: Final = ("lists", "leads", "campaigns", "deliveries", "hits", "threads", "inbox_messages")
+"""Tables whose rows have ids that others refer to."""
+
+_LONGEST_TRIES: Final = timedelta(hours=2)
 """For which a webhook's waiting messages were tried."""
 
-_IDS_AT_ONCE = {"lists": 1, "campaigns": 1}
+_IDS_AT_ONCE: Final = {"lists": 1, "campaigns": 1}
 """Of these there are few; of anything else a thousand ids are drawn together."""
 
 
@@ -36,6 +39,8 @@ class Past(msgspec.Struct, kw_only=True):
     attempts: Rows = []
     hits: Rows = []
     suppressions: Rows = []
+    threads: Rows = []
+    inbox_messages: Rows = []
     sender_days: Rows = []
     events: Rows = []
 
@@ -79,6 +84,8 @@ def write(db: Connection, past: Past) -> None:
     _copy(db, sql("past.copy_attempts"), past.attempts)
     _copy(db, sql("past.copy_hits"), past.hits)
     _copy(db, sql("past.copy_suppressions"), past.suppressions)
+    _copy(db, sql("past.copy_threads"), past.threads)
+    _copy(db, sql("past.copy_inbox_messages"), past.inbox_messages)
     _copy(db, sql("past.copy_sender_days"), past.sender_days)
     _copy(db, sql("past.copy_events"), past.events)
 

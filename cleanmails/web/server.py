@@ -23,6 +23,7 @@ from cleanmails.web.campaigns import CampaignPages
 from cleanmails.web.domains import DomainPages
 from cleanmails.web.doors import Doors
 from cleanmails.web.home import Home
+from cleanmails.web.inbox import InboxPages
 from cleanmails.web.leads import LeadPages
 from cleanmails.web.lists import ListPages
 from cleanmails.web.pages import Pages
@@ -49,6 +50,7 @@ PAGES: Final[tuple[ControllerRouterHandler, ...]] = (
     CampaignPage,
     SetupPages,
     LeadPages,
+    InboxPages,
     ListPages,
     SuppressionPages,
     UnknownPages,

@@ -9,6 +9,7 @@ const modules = [
   ["[data-later]", "./later.js"],
   ["form[data-select]", "./select.js"],
   ["[data-progress]", "./progress.js"],
+  ["[data-inbox]", "./inbox.js"],
 ];
 
 /** Puts what a page brings to work, within `root`: the whole page, or a part of it that came anew. */
