@@ -38,5 +38,15 @@ WHERE c.workspace_id = %(workspace_id)s::bigint ORDER BY cl.campaign_id, cl.lead
 SELECT (to_jsonb(d) - 'token' - 'worker_id')::text AS row FROM campaigns c JOIN deliveries d ON d.campaign_id = c.id
 WHERE c.workspace_id = %(workspace_id)s::bigint ORDER BY d.id;
 
+-- name: conversations
+SELECT (to_jsonb(t) || jsonb_build_object(
+           'notes', (SELECT coalesce(jsonb_agg(to_jsonb(n) - 'thread_id' - 'workspace_id' ORDER BY n.id), '[]') FROM notes n WHERE n.thread_id = t.id),
+           'answers', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'thread_id' - 'workspace_id' ORDER BY a.id), '[]') FROM answers a WHERE a.thread_id = t.id)))::text AS row
+FROM threads t WHERE t.workspace_id = %(workspace_id)s::bigint ORDER BY t.id;
+
+-- name: messages
+SELECT (to_jsonb(m) - 'digest' - 'search')::text AS row FROM inbox_messages m
+WHERE m.workspace_id = %(workspace_id)s::bigint AND m.state <> 'ignored' ORDER BY m.id;
+
 -- name: events
 SELECT (to_jsonb(e) - 'xact')::text AS row FROM events e WHERE e.workspace_id = %(workspace_id)s::bigint ORDER BY e.id;

@@ -6,6 +6,7 @@ Nothing in a message makes this fail. BusyError: the ledger does not answer, or 
 the same message is to be brought again.
 """
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime, time
 from typing import Any, Final
@@ -76,8 +77,7 @@ def settle(work: Kit, sender_id: int, folder: str, uid: int, raw: bytes, now: da
 
     `raw` are its bytes (RFC 5322, cut or not), `now` the ledger's time. BusyError as above.
     """
-    letter = inbound.parse(raw)
-    meaning = rules.judge(letter, now)
+    letter, meaning = _read(raw, now)
     with work.database.transaction() as db:
         box = inbox.mailbox(db, sender_id, letter.from_address)
         if box is None:
@@ -98,6 +98,17 @@ def settle(work: Kit, sender_id: int, folder: str, uid: int, raw: bytes, now: da
             settled = _settle(work, db, workspace_id, id, letter, meaning, rows, found, now)
     _after(work, settled, meaning)
     return settled
+
+
+def _read(raw: bytes, now: datetime) -> tuple[Inbound, Meaning]:
+    """What a message says. One that cannot be read, by a fault of ours, holds up no other: a person is told to look for it in the mailbox."""
+    try:
+        letter = inbound.parse(raw)
+        return letter, rules.judge(letter, now)
+    except Exception:
+        logger.exception("message.unreadable", size=len(raw))
+        letter = Inbound(digest=hashlib.sha256(raw).digest(), subject="A message that could not be read")
+        return letter, Meaning(kind=InboundKind.UNRELATED, reasons=("unreadable",))
 
 
 def decide(work: Kit, workspace_id: int, message_id: int, delivery_id: int | None, now: datetime) -> Settled | None:
@@ -138,8 +149,10 @@ def _whose(
     db: Connection, workspace_id: int, sender_id: int, letter: Inbound, meaning: Meaning
 ) -> tuple[list[Row], Whose]:
     """The mails that a message may be about, and which of them it is."""
+    if "unreadable" in meaning.reasons:
+        return [], Several((), "unreadable")
     rows = inbox.by_message_id(db, workspace_id, meaning.message_ids)
-    found = whose.by_ids(letter, _candidates(rows))
+    found = whose.by_ids(letter, meaning, _candidates(rows))
     if not isinstance(found, Nobody):
         return rows, found
     until = letter.date + whose.CLOCKS_DIFFER if letter.date else None
@@ -199,7 +212,7 @@ def _own(db: Connection, workspace_id: int, id: int, letter: Inbound, meaning: M
         return Settled(message_id=id, state="ignored", kind="own", fresh=True, delivery_id=mine["id"])
     ids = tuple(dict.fromkeys([*letter.in_reply_to, *reversed(letter.references)]))
     rows = inbox.by_message_id(db, workspace_id, ids)
-    found = whose.by_ids(letter, _candidates(rows))
+    found = whose.by_ids(letter, meaning, _candidates(rows))
     thread_id = None
     if isinstance(found, Found):
         row = next(each for each in rows if each["id"] == found.delivery_id)

@@ -183,7 +183,8 @@ class Possible(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that has done nothing yet. `why`: several mails may be meant (`ambiguous`), or a report names none of ours, as a forged one would (`unproven`)."""
+    """A message that has done nothing yet. `why`: several mails may be meant (`ambiguous`), a report names none of ours, as a forged one would
+    (`unproven`), or the message could not be read here (`unreadable`): look for it in the mailbox."""
 
     id: int
     kind: str

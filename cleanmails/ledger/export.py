@@ -17,6 +17,8 @@ NOUNS: Final = {
     "campaign": sql("export.campaigns"),
     "campaign_lead": sql("export.campaign_leads"),
     "delivery": sql("export.deliveries"),
+    "conversation": sql("export.conversations"),
+    "message": sql("export.messages"),
     "event": sql("export.events"),
 }
 """By the word that its lines begin with."""

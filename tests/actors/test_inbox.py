@@ -1,5 +1,6 @@
 """What a received message does: once, to the right walk, and nothing that a forger could bring about."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from cleanmails.actors import inbox
 from cleanmails.errors import BusyError
 from cleanmails.ledger import invariants
+from cleanmails.mail import inbound
+from tests.corpus.letters import ID, all_of_them
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 DAY = NOW - timedelta(days=1)
@@ -357,3 +360,36 @@ def test_who_was_erased_is_not_written_down_again(box):
 @pytest.mark.parametrize("raw", ["", "\n\n", "\x00" * 500, "From: \x00\n\n\x00", "Subject: x\n" * 5000])
 def test_nothing_that_anybody_sends_makes_it_fail(box, raw):
     assert box.put(raw).state == "ignored"
+
+
+def test_whoever_walks_through_two_campaigns_leaves_both_at_once(box):
+    other = box.house.campaign([box.bob], [box.sender])
+    box.sent(other, box.bob)
+    assert box.put(reply(None, "Please unsubscribe me.", subject="no")).state == "settled"
+    assert [box.walk(campaign=each)["outcome"] for each in (box.campaign, other)] == ["unsubscribed"] * 2
+
+
+def test_the_whole_corpus_is_written_down_and_the_ledger_stands(box):
+    box.house.run("UPDATE deliveries SET message_id = %s", ID)
+    states = Counter()
+    for name, raw, expected in all_of_them():
+        settled = inbox.settle(box.work, box.sender, "INBOX", 1, raw, NOW)
+        states[settled.state] += 1
+        if expected["message_ids"] and expected["kind"] != "unrelated":
+            assert (settled.state, settled.kind, settled.delivery_id) == ("settled", expected["kind"], box.delivery), (
+                name
+            )
+    assert states["settled"] > 290
+    assert Counter(box.events())["email.bounced"] == 1
+    assert box.house.one("SELECT count(*) FROM threads") == 1
+    assert box.sound() == {}
+
+
+def test_a_message_that_cannot_be_read_holds_up_no_other(box, monkeypatch):
+    def broken(raw):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(inbound, "parse", broken)
+    settled = box.put("anything")
+    assert (settled.state, box.put("anything").fresh) == ("review", False)
+    assert box.house.one("SELECT evidence ->> 'why' FROM inbox_messages") == "unreadable"

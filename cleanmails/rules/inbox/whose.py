@@ -14,6 +14,9 @@ CLOCKS_DIFFER: Final = timedelta(hours=1)
 """How much earlier than our mail an answer may seem to be."""
 
 _ANSWER: Final = re.compile(r"^(?:[^\W\d_]{1,4}(?:\[\d{1,3}\])?\s?[:：]\s*)+|^[^:]{3,30}:\s+(?=\S)")
+_OF_THE_PERSON: Final = frozenset({InboundKind.OPT_OUT, InboundKind.AUTO_REPLY})
+"""What concerns whoever wrote, in whichever campaign: it must not wait for somebody to say which."""
+
 _PERSON: Final = frozenset({InboundKind.REPLY, InboundKind.OPT_OUT, InboundKind.AUTO_REPLY})
 
 
@@ -55,11 +58,15 @@ class Nobody(msgspec.Struct, frozen=True, tag=True):
 Whose = Found | Several | Nobody
 
 
-def by_ids(letter: Inbound, found: Sequence[Candidate]) -> Whose:
+def by_ids(letter: Inbound, meaning: Meaning, found: Sequence[Candidate]) -> Whose:
     """First by Message-IDs: of the mail that is answered, or that came back. `found` in the order in which the mail names them."""
     if not found:
         return Nobody()
-    if len({each.walk for each in found}) == 1 or found[0].named in letter.in_reply_to:
+    if (
+        len({each.walk for each in found}) == 1
+        or found[0].named in letter.in_reply_to
+        or meaning.kind in _OF_THE_PERSON
+    ):
         return Found(found[0].id, "message_id")
     return Several(tuple(each.id for each in found), "ambiguous")
 
@@ -75,6 +82,8 @@ def by_addresses(letter: Inbound, meaning: Meaning, found: Sequence[Candidate]) 
         return Several(tuple(each.id for each in found), "unproven")
     if meaning.kind not in _PERSON and not meaning.personal:
         return Nobody()
+    if meaning.kind in _OF_THE_PERSON:
+        found = [max(found, key=lambda each: each.sending_at)]
     if len(found) > 1:
         about = _subject(letter.subject)
         same = [each for each in found if _subject(each.subject) == about]
