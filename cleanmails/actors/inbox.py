@@ -435,12 +435,13 @@ def _tell(case: _Case, type_: str, data: dict[str, Any]) -> None:
 
 def _after(work: Kit, settled: Settled, meaning: Meaning) -> None:
     """What must not be part of the transaction: a campaign that protects itself, a walk that began while somebody left, the log."""
-    if settled.delivery_id is not None and settled.state == "settled":
+    hard = settled.kind == InboundKind.BOUNCE and meaning.failure is FailureClass.RECIPIENT_BAD
+    if settled.state == "settled" and settled.delivery_id is not None and (hard or settled.kind == InboundKind.OPT_OUT):
         with work.database.transaction() as db:
             about = suppressions.recipient(db, settled.delivery_id)
-            if about and settled.kind == InboundKind.OPT_OUT:
+            if about and not hard:
                 walks.end(db, [about["lead_id"]], WalkOutcome.UNSUBSCRIBED, about["workspace_id"])
-        if about and settled.kind == InboundKind.BOUNCE and meaning.failure is FailureClass.RECIPIENT_BAD:
+        if about and hard:
             record.protect(work, about["campaign_id"])
     if settled.fresh:
         logger.info(
