@@ -39,7 +39,10 @@ COMMANDS: Final = {
         "seal all stored credentials anew, after a change of the secret key",
     ),
     "owner": ("cleanmails.api.owner:main", "make the first user, or give one a new password"),
-    "bench": ("cleanmails.bench.run:main", "measure one part: pipeline, plan, render, tracking or webhooks"),
+    "bench": (
+        "cleanmails.bench.run:main",
+        "measure one part: pipeline, plan, render, tracking, validation or webhooks",
+    ),
     "settings": (
         "cleanmails.cli:show_settings",
         "list the variables of the environment that are read, with their defaults",

@@ -104,3 +104,17 @@ SELECT coalesce(sum(uid), 0)::bigint AS n FROM mailbox_folders WHERE role = 'inb
 -- name: count_settled
 -- Messages that belong to a mail of ours, and were made facts.
 SELECT count(*) AS n FROM inbox_messages WHERE state = 'settled';
+
+-- name: make_addresses
+-- A list of leads spread over so many domains, of which none was looked up.
+WITH made AS (
+    INSERT INTO lists (workspace_id, name) VALUES (%(workspace_id)s::bigint, 'Addresses') RETURNING id
+), people AS (
+    INSERT INTO leads (workspace_id, email, first_name)
+    SELECT %(workspace_id)s::bigint, 'person' || n || '@firm' || mod(n, %(domains)s::integer) || '.example', 'Ada'
+    FROM generate_series(1, %(leads)s::integer) AS n
+    RETURNING id
+), listed AS (
+    INSERT INTO list_leads (list_id, lead_id) SELECT made.id, people.id FROM made CROSS JOIN people
+)
+SELECT id FROM made;

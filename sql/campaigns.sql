@@ -8,6 +8,7 @@ RETURNING id;
 -- name: read_campaigns
 SELECT c.id, c.name, c.status, c.check_reply, c.stop_company_on_reply, c.track_opens, c.track_clicks, c.schedule, c.launch_at, c.max_new_leads_per_day, c.on_sender_loss,
        c.missing_field, c.promote_winner, c.pause_reason, c.run, c.started_at, c.completed_at, c.created_at, c.updated_at, c.archived_at, c.version,
+       c.missing_field, c.promote_winner, c.skip_validation, c.pause_reason, c.run, c.started_at, c.completed_at, c.created_at, c.updated_at, c.version,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'name', l.name) ORDER BY l.id), '[]')
         FROM campaign_lists a JOIN lists l ON l.id = a.list_id WHERE a.campaign_id = c.id) AS lists,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'address', s.address) ORDER BY s.id), '[]')
@@ -40,6 +41,7 @@ UPDATE campaigns
 SET name = %(name)s::text, check_reply = %(check_reply)s::boolean, stop_company_on_reply = %(stop_company_on_reply)s::boolean, track_opens = %(track_opens)s::boolean, track_clicks = %(track_clicks)s::boolean,
     schedule = %(schedule)s::jsonb, launch_at = %(launch_at)s::timestamptz, max_new_leads_per_day = %(max_new_leads_per_day)s::integer,
     on_sender_loss = %(on_sender_loss)s::text, missing_field = %(missing_field)s::text, promote_winner = %(promote_winner)s::text,
+    skip_validation = %(skip_validation)s::text[],
     updated_at = now(), version = version + 1
 WHERE id = %(id)s::bigint;
 
@@ -109,8 +111,8 @@ RETURNING run;
 -- Who on the campaign's lists may be mailed: how many they are, and how many of them have a value in each of the fields asked for.
 WITH audience AS MATERIALIZED (
     SELECT l.first_name, l.last_name, l.company, l.fields
-    FROM leads l
-    WHERE l.workspace_id = %(workspace_id)s::bigint AND l.status = 'active' AND l.validation <> 'invalid'
+    FROM leads l JOIN campaigns c ON c.id = %(id)s::bigint
+    WHERE l.workspace_id = %(workspace_id)s::bigint AND l.status = 'active' AND l.validation <> 'invalid' AND l.validation <> ALL (c.skip_validation)
       AND l.id IN (SELECT ll.lead_id FROM campaign_lists a JOIN list_leads ll ON ll.list_id = a.list_id WHERE a.campaign_id = %(id)s::bigint)
       AND NOT EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
       AND NOT EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'domain' AND s.value = l.domain)

@@ -28,6 +28,7 @@ SELECT p.lead_id, l.email, s.step,
             WHEN EXISTS (SELECT FROM suppressions u WHERE u.workspace_id = l.workspace_id
                          AND ((u.kind = 'address' AND u.value = l.email) OR (u.kind = 'domain' AND u.value = l.domain))) THEN 'not enrolled: suppressed'
             WHEN l.validation = 'invalid' THEN 'not enrolled: invalid'
+            WHEN l.validation IN (SELECT unnest(c.skip_validation) FROM campaigns c WHERE c.id = %(campaign_id)s::bigint) THEN 'not enrolled: ' || l.validation
             ELSE 'not enrolled' END AS why,
        CASE WHEN s.step = cl.step THEN cl.due_at END AS due_at
 FROM people p

@@ -21,3 +21,8 @@ SELECT name FROM recipient_domains
 WHERE checked_at < now() - CASE WHEN accepts_mail IS NULL THEN interval '1 hour' ELSE interval '7 days' END
 ORDER BY checked_at
 LIMIT %(limit)s::integer;
+
+-- name: known
+-- What was found out about these domains less than a week ago.
+SELECT name, accepts_mail FROM recipient_domains
+WHERE name = ANY (%(names)s::text[]) AND accepts_mail IS NOT NULL AND checked_at > now() - interval '7 days';

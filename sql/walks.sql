@@ -5,7 +5,7 @@
 INSERT INTO campaign_leads (campaign_id, lead_id, workspace_id, due_at)
 SELECT c.id, l.id, c.workspace_id, greatest(now(), c.launch_at)
 FROM campaigns c JOIN leads l ON l.workspace_id = c.workspace_id
-WHERE c.id = %(campaign_id)s::bigint AND l.status = 'active' AND l.validation <> 'invalid'
+WHERE c.id = %(campaign_id)s::bigint AND l.status = 'active' AND l.validation <> 'invalid' AND l.validation <> ALL (c.skip_validation)
   AND l.id IN (SELECT ll.lead_id FROM campaign_lists a JOIN list_leads ll ON ll.list_id = a.list_id WHERE a.campaign_id = %(campaign_id)s::bigint)
   AND NOT EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
   AND NOT EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'domain' AND s.value = l.domain)
@@ -19,7 +19,7 @@ SELECT c.id, l.id, c.workspace_id, greatest(now(), c.launch_at)
 FROM campaign_lists a
 JOIN campaigns c ON c.id = a.campaign_id AND c.status = 'running'
 CROSS JOIN taken r
-JOIN leads l ON l.id = r.lead_id AND l.status = 'active' AND l.validation <> 'invalid'
+JOIN leads l ON l.id = r.lead_id AND l.status = 'active' AND l.validation <> 'invalid' AND l.validation <> ALL (c.skip_validation)
 WHERE a.list_id = %(list_id)s::bigint
 ORDER BY c.id, l.id
 ON CONFLICT (campaign_id, lead_id) DO NOTHING;

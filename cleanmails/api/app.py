@@ -53,6 +53,7 @@ from cleanmails.api.suppressions import Suppressions
 from cleanmails.api.timeline import Timelines
 from cleanmails.api.unknowns import Unknowns
 from cleanmails.api.unsubscribe import Unsubscribe
+from cleanmails.api.validations import Validations
 from cleanmails.api.webhooks import Webhooks
 from cleanmails.api.workspace import Workspaces
 from cleanmails.ledger.db import Database
@@ -80,6 +81,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Oauth,
     Lists,
     Uploads,
+    Validations,
     Imports,
     Leads,
     Timelines,

@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from cleanmails import log
 from cleanmails.api import edits, launch
 from cleanmails.api.auth import Principal
-from cleanmails.api.drafts import CampaignChange, NewCampaign
+from cleanmails.api.drafts import CampaignChange, NewCampaign, Skippable
 from cleanmails.api.given import Enqueue, Given
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
@@ -89,6 +89,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     on_sender_loss: OnSenderLoss
     missing_field: MissingField
     promote_winner: PromoteWinner | None
+    skip_validation: list[Skippable]
     lists: list[AttachedList]
     senders: list[AttachedSender]
     steps: list[CampaignStep]

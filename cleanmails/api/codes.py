@@ -55,6 +55,7 @@ CODES: Final[Mapping[str, str]] = {
     "too_large": "The body is larger than this address takes.",
     "too_many_requests": "Too many tries; `Retry-After` says when the next one is taken.",
     "unsupported_media_type": "The body is of a kind that this address does not take.",
+    "validation_running": "The addresses of this list are being looked at already.",
     "was_mailed": "Mail has been sent, and its record is kept; this cannot be deleted any more.",
     "wrong_code": "The code is wrong, or was used before.",
     "wrong_credentials": "The e-mail address or the password is wrong.",

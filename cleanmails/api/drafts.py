@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,13 +16,15 @@ from cleanmails.rules.launch import MAX_WAIT_DAYS, MAX_WAIT_HOURS
 
 MOST_STEPS: Final = 50
 
+Skippable = Literal["pending", "catchall", "disposable", "role"]
+
 Subjects = Annotated[list[Annotated[str, msgspec.Meta(max_length=1_000)]], msgspec.Meta(max_length=50)]
 SubjectsText = Annotated[str, msgspec.Meta(max_length=100_000)]
 
 _EXAMPLE: Final = {"days": [1, 2, 3, 4, 5], "start": "09:00", "end": "17:00", "timezone": "Europe/Berlin"}
 _PLAIN: Final = (
     "name", "check_reply", "stop_company_on_reply", "track_opens", "track_clicks", "launch_at", "max_new_leads_per_day", "on_sender_loss", "missing_field",
-    "promote_winner",
+    "promote_winner", "skip_validation",
 )  # fmt: skip
 
 
@@ -67,6 +69,7 @@ class WrittenStep(msgspec.Struct, frozen=True, kw_only=True):
 class CampaignChange(msgspec.Struct, frozen=True, kw_only=True):
     """What is to change of a campaign; what is left out stays. Lists, senders and steps are given whole.
 
+    `skip_validation` names the classes of addresses that are not taken in when the campaign starts or its lists grow; invalid ones never are.
     With `version` the change is refused (409, `stale`) if somebody else has changed the campaign since it was read.
     """
 
@@ -87,6 +90,7 @@ class CampaignChange(msgspec.Struct, frozen=True, kw_only=True):
     on_sender_loss: OnSenderLoss | UnsetType = UNSET
     missing_field: MissingField | UnsetType = UNSET
     promote_winner: PromoteWinner | UnsetType | None = UNSET
+    skip_validation: Annotated[list[Skippable], msgspec.Meta(max_length=4)] | UnsetType = UNSET
     lists: Annotated[list[Chosen], msgspec.Meta(max_length=1_000)] | UnsetType = UNSET
     senders: Annotated[list[Chosen], msgspec.Meta(max_length=1_000)] | UnsetType = UNSET
     steps: Annotated[list[WrittenStep], msgspec.Meta(max_length=MOST_STEPS)] | UnsetType = UNSET
@@ -109,7 +113,7 @@ class NewCampaign(CampaignChange, frozen=True, kw_only=True):
     """A campaign to be made; with the status `running` it is launched at once, or not made at all.
 
     Left out: `check_reply` on, `stop_company_on_reply` off (a reply ends the walks of others at the same company too), `track_opens` and `track_clicks` off, no schedule (always open), no limit of new leads, `on_sender_loss` wait,
-    `missing_field` hold, `promote_winner` none.
+    `missing_field` hold, `promote_winner` none, `skip_validation` disposable.
     """
 
     name: Title

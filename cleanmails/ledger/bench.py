@@ -117,3 +117,17 @@ def count_settled(database: Database) -> int:
         row = db.execute(sql("bench.count_settled")).fetchone()
     assert row is not None
     return int(row["n"])
+
+
+def make_addresses(database: Database, leads: int, domains: int) -> tuple[int, int]:
+    """A list of so many leads at so many domains that nobody has looked up; the ids of its workspace and of the list."""
+    with database.transaction() as db:
+        db.execute(sql("bench.unchecked"))
+        workspace = db.execute(sql("bench.make_workspace")).fetchone()
+        assert workspace is not None
+        values = {"workspace_id": workspace["id"], "leads": leads, "domains": domains}
+        made = db.execute(sql("bench.make_addresses"), values).fetchone()
+        assert made is not None
+    with database.transaction() as db:
+        db.execute(sql("bench.analyze"))
+    return workspace["id"], made["id"]

@@ -32,3 +32,9 @@ def unknown(db: Connection, names: Sequence[str]) -> list[str]:
 def oldest(db: Connection, limit: int) -> list[str]:
     """Domains that should be looked up again."""
     return [row["name"] for row in db.execute(sql("recipient_domains.oldest"), {"limit": limit})]
+
+
+def known(db: Connection, names: Sequence[str]) -> dict[str, bool]:
+    """Whether these domains take mail, of those that were asked less than a week ago."""
+    rows = db.execute(sql("recipient_domains.known"), {"names": list(names)})
+    return {row["name"]: row["accepts_mail"] for row in rows}

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 import dns.exception
+import dns.inet
 import dns.name
 import dns.nameserver
 import dns.rdatatype
@@ -56,6 +57,16 @@ class Resolver:
             self._resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in servers]
         self._resolver.timeout = min(2.0, timeout)
         self._resolver.use_edns(0, 0, 1232)
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """The first server that is asked over UDP; None if there is none."""
+        for given in self._resolver.nameservers:
+            if isinstance(given, dns.nameserver.Do53Nameserver):
+                return given.address, given.port
+            if isinstance(given, str) and dns.inet.is_address(given):
+                return given, self._resolver.port
+        return None
 
     def mx(self, domain: str) -> Mx:
         """Where `domain` takes its mail."""

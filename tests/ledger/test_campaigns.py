@@ -11,6 +11,7 @@ from cleanmails.records import CampaignStatus, DeliveryState, OnSenderLoss, Step
 SETTINGS = {
     "name": "Spring", "check_reply": True, "track_opens": False, "track_clicks": False, "schedule": None, "launch_at": None,
     "max_new_leads_per_day": None, "on_sender_loss": "wait", "missing_field": "hold", "promote_winner": None,
+    "skip_validation": ["disposable"],
 }  # fmt: skip
 
 
