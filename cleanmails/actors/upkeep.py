@@ -3,6 +3,7 @@
 from datetime import UTC, timedelta
 
 from cleanmails import log
+from cleanmails.actors.domains import look_again
 from cleanmails.actors.promote import promote
 from cleanmails.actors.resolve import look_up
 from cleanmails.actors.work import Work, stopwatch
@@ -39,6 +40,7 @@ def upkeep(work: Work) -> None:
     senders = true_up(work)
     broken = examine(work)
     promoted = promote(work)
+    looked = look_again(work)
     with work.database.transaction() as db:
         workers.bury(db)
         events.make_months(db)
@@ -58,6 +60,7 @@ def upkeep(work: Work) -> None:
         domains=len(stale),
         broken=broken,
         promoted=promoted,
+        looked=looked,
         ms=round(1000 * (stopwatch() - begun), 1),
     )
 

@@ -41,6 +41,7 @@ from cleanmails.api.people import Invitations, People
 from cleanmails.api.personal_data import PersonalData
 from cleanmails.api.previews import Checks, Previews
 from cleanmails.api.recorder import Recorder
+from cleanmails.api.sender_presets import SenderPresets
 from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
 from cleanmails.api.set_aside import SetAsideMessages
@@ -79,6 +80,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Senders,
     SetAsideMessages,
     Oauth,
+    SenderPresets,
     Lists,
     Uploads,
     Validations,

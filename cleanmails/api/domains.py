@@ -2,29 +2,35 @@
 
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
-from litestar import Controller, delete, get, post
+from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 
-from cleanmails import log
+from cleanmails.actors import domains as checking
 from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.fields import DomainName
 from cleanmails.api.given import Given
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
-from cleanmails.ledger import domains, workspaces
+from cleanmails.ledger import domains
 from cleanmails.ledger.db import Database, Row
 from cleanmails.mail.dkim import dns_strings, generate_key
 from cleanmails.mail.dns import Resolver
-from cleanmails.mail.domains import Kind, RecordFinding, RecordState, check_domain, to_publish, verdict
+from cleanmails.mail.domains import Aligned, Kind, RecordFinding, alignment
 from cleanmails.records import DomainStatus
 from cleanmails.rules import address
 from cleanmails.settings import Settings
 from cleanmails.vault import Vault
 
-_log = log.get(__name__)
+SpfHost = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=253,
+        pattern=r"^((include|a|mx|exists):[A-Za-z0-9._%{}-]+|(ip4:|ip6:)?[0-9A-Fa-f:.]+(/[0-9]{1,3})?|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)$",
+        examples=["mail.agency.example"],
+    ),
+]
 
 
 class NewDomain(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +38,14 @@ class NewDomain(msgspec.Struct, frozen=True, kw_only=True):
 
     name: DomainName
     selector: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)] = "cleanmails"
+
+
+class DomainChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to change. `spf_hosts` are servers that may send for the domain beside those of its senders: host names, addresses, networks
+    (`192.0.2.0/24`), or whole terms of SPF (`include:spf.relay.example`).
+    """
+
+    spf_hosts: Annotated[list[SpfHost], msgspec.Meta(max_length=20)]
 
 
 class DnsRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +59,9 @@ class DnsRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
-    """A sending domain. `findings` is what the last look at DNS found, record by record; `senders` how many mailboxes send from it."""
+    """A sending domain. `records` are to be published as they stand: SPF lets the servers of its senders and of `spf_hosts` send. `findings` is what the last
+    look at DNS found, record by record, `alignment` what DMARC makes of it; `senders` is how many mailboxes send from the domain.
+    """
 
     id: int
     name: str
@@ -54,6 +70,8 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     senders: int
     records: list[DnsRecord]
     findings: list[RecordFinding]
+    alignment: list[Aligned]
+    spf_hosts: list[str]
     checked_at: datetime | None
     verified_at: datetime | None
     created_at: datetime
@@ -111,6 +129,20 @@ class Domains(Controller):
         with database.transaction() as db:
             return _domain(domains.read(db, principal.workspace_id, domain_id), settings)
 
+    @patch("/{domain_id:int}", sync_to_thread=True, needs=Permission.SETUP)
+    def change(
+        self,
+        domain_id: FromPath[int],
+        data: JSONBody[DomainChange],
+        database: Given[Database],
+        settings: Given[Settings],
+        principal: Given[Principal],
+    ) -> Domain:
+        """Name the servers that may send for the domain beside those of its senders; publish the SPF record that follows, then verify."""
+        with database.transaction() as db:
+            domains.put_spf_hosts(db, principal.workspace_id, domain_id, list(dict.fromkeys(data.spf_hosts)))
+            return _domain(domains.read(db, principal.workspace_id, domain_id), settings)
+
     @delete("/{domain_id:int}", sync_to_thread=True, needs=Permission.SETUP, responses=also(409))
     def remove(self, domain_id: FromPath[int], database: Given[Database], principal: Given[Principal]) -> None:
         """Delete a domain and its key. While senders send from it this is refused."""
@@ -127,46 +159,25 @@ class Domains(Controller):
         principal: Given[Principal],
         now: Given[datetime],
     ) -> Domain:
-        """Look the records up in DNS now, and say of each what was found and what was expected.
+        """Look the records up in DNS now, and say of each what was found and what was expected. A domain that was verified once is looked at again daily, and what
+        stands otherwise then is an event (`domain.changed`).
 
         The status becomes `verified` when the DKIM key is there and SPF does not stand against us, `faulty` when one of them is wrong, and stays what
         it was when DNS does not answer.
         """
-        workspace = principal.workspace_id
-        with database.transaction() as db:
-            row = domains.read(db, workspace, domain_id)
-        # No transaction is held while name servers are asked.
-        tracking = _tracking(row, settings)
-        findings = check_domain(row["name"], row["selector"], row["public_key"], resolver=resolver, tracking=tracking)
-        status = verdict(findings)
-        with database.transaction() as db:
-            domains.record_check(
-                db, workspace, domain_id, findings=msgspec.to_builtins(findings), status=status, now=now
-            )
-            state = {finding.kind: finding.state for finding in findings}
-            if tracking and state[Kind.TRACKING] is not RecordState.UNREACHABLE:
-                found = state[Kind.TRACKING] is RecordState.OK
-                workspaces.verify_tracking(db, workspace, tracking[0], found=found, now=now)
-            row = domains.read(db, workspace, domain_id)
-        _log.info("domain.verified", domain=domain_id, status=row["status"], **state)
+        row = checking.check(database, settings, resolver, principal.workspace_id, domain_id, now)
         return _domain(row, settings)
 
 
 def _domain(row: Row, settings: Settings) -> Domain:
-    records = to_publish(row["name"], row["selector"], row["public_key"], tracking=_tracking(row, settings))
     given: dict[str, Any] = {name: row[name] for name in Domain.__struct_fields__ if name in row}
     given["records"] = [
         {
             **msgspec.structs.asdict(record),
             "strings": list(dns_strings(record.value)) if record.type == "TXT" else [],
         }
-        for record in records
+        for record in checking.records(row, settings)
     ]
+    findings = msgspec.convert(row["findings"], list[RecordFinding])
+    given["alignment"] = alignment(row["name"], findings)
     return msgspec.convert(given, Domain)
-
-
-def _tracking(row: Row, settings: Settings) -> tuple[str, str] | None:
-    """The workspace's tracking name and where it must lead, if it lies under this domain."""
-    name: str | None = row["tracking_domain"]
-    host = urlsplit(settings.public_url).hostname
-    return (name, host) if name and host and name.endswith(f".{row['name']}") else None

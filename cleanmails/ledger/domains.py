@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from cleanmails.errors import ConflictError, NotFoundError, StateError
+from cleanmails.ledger import events
 from cleanmails.ledger.db import Connection, Row
+from cleanmails.ledger.events import Event
 from cleanmails.ledger.statements import sql
 from cleanmails.records import DomainStatus
 
@@ -52,7 +54,8 @@ def add_key(
 
 
 def read(db: Connection, workspace_id: int, domain_id: int) -> Row:
-    """A domain with `selector` and `public_key` of its active key, the number of its `senders`, and the workspace's `tracking_domain`.
+    """A domain with `selector` and `public_key` of its active key, the number of its `senders` and the `smtp_hosts` and `imap_hosts` that they use, and the
+    workspace's `tracking_domain`.
 
     NotFoundError if the workspace has none of this id.
     """
@@ -85,8 +88,12 @@ def record_check(
 ) -> None:
     """Writes down what a look at DNS found. Without a `status` (DNS could not say) the domain's stays. NotFoundError if it was deleted meanwhile.
 
-    Once verified, the domain takes in the senders of its name that were here before it.
+    Once verified, the domain takes in the senders of its name that were here before it. What is otherwise than at the look before is an event
+    (`domain.changed`); what DNS could not say changes nothing.
     """
+    before = db.execute(sql("domains.hold_domain"), {"workspace_id": workspace_id, "id": domain_id}).fetchone()
+    if before is None:
+        raise NotFoundError("There is no such domain.")
     given = {
         "workspace_id": workspace_id,
         "id": domain_id,
@@ -94,9 +101,46 @@ def record_check(
         "status": status,
         "now": now,
     }
-    if db.execute(sql("domains.record_check"), given).fetchone() is None:
-        raise NotFoundError("There is no such domain.")
+    db.execute(sql("domains.record_check"), given)
     db.execute(sql("domains.adopt_senders"), {"workspace_id": workspace_id, "id": domain_id, "now": now})
+    changed = _changed(before["findings"], findings)
+    if changed or (status is not None and status != before["status"]):
+        data = {
+            "domain_id": domain_id,
+            "name": before["name"],
+            "status": status or before["status"],
+            "was": before["status"],
+            "records": changed,
+        }
+        events.append(db, [Event(type="domain.changed", workspace_id=workspace_id, data=data)])
+
+
+def _changed(before: Sequence[Row], now: Sequence[Row]) -> list[Row]:
+    """The records that stand otherwise than they did, each with its state, what that was, and the sentence. At the first look all were unknown."""
+    was = {finding["kind"]: finding["state"] for finding in before}
+    return [
+        {
+            "kind": finding["kind"],
+            "state": finding["state"],
+            "was": was.get(finding["kind"]),
+            "sentence": finding["sentence"],
+        }
+        for finding in now
+        if finding["state"] != was.get(finding["kind"])
+        and "unreachable" not in {finding["state"], was.get(finding["kind"])}
+    ]
+
+
+def put_spf_hosts(db: Connection, workspace_id: int, domain_id: int, hosts: Sequence[str]) -> None:
+    """Servers that may send for the domain beside those of its senders. NotFoundError."""
+    given = {"workspace_id": workspace_id, "id": domain_id, "hosts": list(hosts)}
+    if db.execute(sql("domains.write_spf_hosts"), given).fetchone() is None:
+        raise NotFoundError("There is no such domain.")
+
+
+def due(db: Connection, *, before: datetime, limit: int) -> list[Row]:
+    """`workspace_id` and `id` of domains that were verified once and last looked at before a time, the longest ago first."""
+    return db.execute(sql("domains.due"), {"before": before, "limit": limit}).fetchall()
 
 
 def delete(db: Connection, workspace_id: int, domain_id: int) -> None:

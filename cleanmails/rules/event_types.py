@@ -90,6 +90,16 @@ class CampaignData(msgspec.Struct, frozen=True, kw_only=True):
     bounced: int | None = None
 
 
+class DomainData(msgspec.Struct, frozen=True, kw_only=True):
+    """The domain, its status now and before, and the records that stand otherwise than at the look before: `kind`, `state`, what it `was`, a `sentence`."""
+
+    domain_id: int
+    name: str
+    status: str
+    was: str | None = None
+    records: list[dict[str, Any]] | None = None
+
+
 class WebhookData(msgspec.Struct, frozen=True, kw_only=True):
     """The endpoint that was switched off, and why."""
 
@@ -120,6 +130,7 @@ TYPES: Final[Mapping[str, Kind]] = {
     "campaign.resumed": Kind("A campaign goes on.", CampaignData),
     "campaign.started": Kind("A campaign was started.", CampaignData),
     "email.auto_replied": Kind("A program answered for a recipient, who may be away.", AbsenceData),
+    "domain.changed": Kind("A domain's DNS records stand otherwise than at the look before.", DomainData),
     "email.bounced": Kind("A mail came back for good.", BounceData),
     "email.clicked": Kind("A link of a mail was followed.", HitData, frequent=True),
     "email.complained": Kind("A recipient told his provider that a mail is unwanted.", EmailData),
@@ -152,6 +163,7 @@ def schemas(base: Mapping[str, Any]) -> dict[str, Any]:
         AnyData,
         BounceData,
         CampaignData,
+        DomainData,
         EmailData,
         HitData,
         LeadData,

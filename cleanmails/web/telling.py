@@ -77,6 +77,7 @@ _TELLERS: Final[Mapping[str, Callable[[_Data], Told]]] = {
     "suppression.removed": _plain("Suppression taken back", "warn", "note"),
     "campaign.created": _plain("Campaign made", "draft"),
     "campaign.changed": _plain("Campaign changed", "draft"),
+    "domain.changed": _plain("DNS records changed", "warn", "name"),
     "campaign.deleted": _plain("Campaign deleted", "draft"),
     "campaign.started": _plain("Campaign started", "running"),
     "campaign.resumed": _plain("Campaign resumed", "running"),

@@ -181,3 +181,58 @@ def test_a_viewer_may_look_and_nothing_else(viewer, domain):
     assert viewer.post(f"{path}/verify").status_code == 403
     assert viewer.delete(path).status_code == 403
     assert viewer.patch("/v1/workspace", json={"name": "x"}).status_code == 403
+
+
+def house_sender(database, owner, domain, smtp_host, imap_host=None):
+    with database.transaction() as db:
+        db.execute(
+            """INSERT INTO senders (workspace_id, domain_id, address, smtp_host, smtp_port, smtp_security, imap_host, imap_port, imap_security)
+               VALUES (%s, %s, 'ann@agency.example', %s, 465, 'tls', %s::text, CASE WHEN %s::text IS NULL THEN NULL ELSE 993 END,
+                       CASE WHEN %s::text IS NULL THEN NULL ELSE 'tls' END)""",
+            (owner, domain["id"], smtp_host, imap_host, imap_host, imap_host),
+        )
+
+
+def test_the_records_name_the_servers_that_the_senders_really_use(api, domain, database, owner):
+    house_sender(database, owner, domain, "smtp.gmail.com", "imap.gmail.com")
+    path = f"/v1/outreach/domains/{domain['id']}"
+    changed = api.patch(path, json={"spf_hosts": ["mail.agency.example", "198.51.101.7", "mail.agency.example"]}).json()
+    assert changed["spf_hosts"] == ["mail.agency.example", "198.51.101.7"]
+    records = {record["kind"]: record for record in changed["records"]}
+    assert records["spf"]["value"] == "v=spf1 a:mail.agency.example ip4:198.51.101.7 include:_spf.google.com ~all"
+    assert (records["mx"]["type"], records["mx"]["value"]) == ("MX", "1 smtp.google.com")
+    refused = api.patch(path, json={"spf_hosts": ["-all", "a b", "http://x.example"]})
+    assert [fault["field"] for fault in refused.json()["faults"]] == [f"spf_hosts[{n}]" for n in range(3)]
+
+
+def test_an_spf_record_that_lacks_a_server_is_told_and_stops_nobody(api, zone, domain, database, owner):
+    publish(zone, domain)
+    house_sender(database, owner, domain, "smtp.gmail.com")
+    found = verify(api, domain)
+    spf = next(finding for finding in found["findings"] if finding["kind"] == "spf")
+    assert (found["status"], spf["state"], spf["hinders"]) == ("verified", "wrong", False)
+    assert "include:_spf.google.com" in spf["sentence"]
+    assert {each["kind"]: each["passes"] for each in found["alignment"]} == {"dkim": True, "spf": False, "dmarc": True}
+
+
+def test_a_change_of_dns_is_an_event_and_the_same_again_is_none(api, zone, domain, database):
+    def told():
+        with database.transaction() as db:
+            rows = db.execute("SELECT data FROM events WHERE type = 'domain.changed' ORDER BY id").fetchall()
+        return [
+            (row["data"]["status"], row["data"]["was"], [each["kind"] for each in row["data"]["records"]])
+            for row in rows
+        ]
+
+    publish(zone, domain)
+    verify(api, domain)
+    assert told() == [("verified", "pending", ["spf", "dkim", "dmarc", "mx"])]
+    verify(api, domain)
+    zone.fail("cleanmails._domainkey.agency.example", Fault.SERVFAIL)
+    verify(api, domain)
+    assert len(told()) == 1, "nothing changed, and what DNS could not say changes nothing"
+    zone.fail("cleanmails._domainkey.agency.example", None)
+    verify(api, domain)
+    zone.replace("cleanmails._domainkey.agency.example", "TXT")
+    verify(api, domain)
+    assert told()[1:] == [("pending", "verified", ["dkim"])]

@@ -41,6 +41,7 @@ IDS = frozenset(
         "share_id",
         "suppression_id",
         "user_id",
+        "validation_id",
         "webhook_id",
     ]
 )
@@ -174,6 +175,9 @@ class World:
         )  # fmt: skip
         self.run(
             "INSERT INTO import_rejects (import_id, line, verdict, reason, raw) VALUES (%s, 2, 'invalid', %s, %s)", load, mark, mark
+        )  # fmt: skip
+        self.ids["validation_id"] = self.one(
+            "INSERT INTO validations (workspace_id, list_id, again, total, created_at) VALUES (%s, %s, false, 1, now())", workspace, made
         )  # fmt: skip
         self.ids["suppression_id"] = self.one(
             "INSERT INTO suppressions (workspace_id, kind, value, reason, note) VALUES (%s, 'address', %s, 'manual', %s)",

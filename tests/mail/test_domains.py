@@ -35,7 +35,7 @@ def publish(zone, **options):
 
 
 def test_a_domain_that_publishes_what_we_show_is_verified(zone, look):
-    options = {"spf_includes": ["spf.relay.example"], "tracking": ("track.out.example", "app.example")}
+    options = {"spf": ["include:spf.relay.example"], "tracking": ("track.out.example", "app.example")}
     zone.add("spf.relay.example", "TXT", "v=spf1 ip4:192.0.2.1 -all")
     publish(zone, **options)
     findings = look(**options)
@@ -109,7 +109,7 @@ def test_a_well_formed_spf_record_is_taken(zone, look, record):
 
 def test_an_spf_record_that_lacks_an_include_is_wrong_and_shown_mended(zone, look):
     zone.replace("out.example", "TXT", "v=spf1 mx -all")
-    finding = look(spf_includes=["spf.relay.example"])[Kind.SPF]
+    finding = look(spf=["include:spf.relay.example"])[Kind.SPF]
     assert finding.state is RecordState.WRONG
     assert finding.expected == "v=spf1 include:spf.relay.example mx -all"
 
