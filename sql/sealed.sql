@@ -41,8 +41,10 @@ WITH t AS MATERIALIZED (
     UPDATE oauth_grants x SET access_sealed = t.after FROM t
     WHERE %(place)s = 'oauth_grants.access_sealed' AND x.sender_id = t.id AND x.access_sealed = t.before RETURNING 1
 ), refreshes AS (
+    -- Whoever fetches a new token knows its row by the old one.
     UPDATE oauth_grants x SET refresh_sealed = t.after FROM t
-    WHERE %(place)s = 'oauth_grants.refresh_sealed' AND x.sender_id = t.id AND x.refresh_sealed = t.before RETURNING 1
+    WHERE %(place)s = 'oauth_grants.refresh_sealed' AND x.sender_id = t.id AND x.refresh_sealed = t.before
+      AND coalesce(x.refreshing_until < clock_timestamp(), true) RETURNING 1
 ), old_secrets AS (
     UPDATE outlets x SET old_sealed = t.after FROM t WHERE %(place)s = 'outlets.old_sealed' AND x.id = t.id AND x.old_sealed = t.before RETURNING 1
 ), secrets AS (

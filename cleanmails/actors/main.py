@@ -73,7 +73,7 @@ def run(
     os.environ["dramatiq_queue_prefetch"] = str(group.prefetch)  # noqa: SIM112 - dramatiq's own name
     from dramatiq import Worker
 
-    from cleanmails.actors import figures, hits, imports, inbox, outlets, sweep, validate, watch
+    from cleanmails.actors import figures, hits, imports, inbox, outlets, sweep, trials, validate, watch
     from cleanmails.actors.broker import Queues, make_broker
     from cleanmails.actors.declare import declare
     from cleanmails.ledger.db import Database
@@ -110,7 +110,7 @@ def run(
         consumer = Worker(broker, queues=set(group.queues), worker_threads=threads, worker_timeout=200)
         duties = [sweep.start(work)]
         if kind == "upkeep":
-            duties += [hits.start(work), figures.start(work), validate.start(work)]
+            duties += [hits.start(work), figures.start(work), trials.start(work), validate.start(work)]
         if kind == "webhooks":
             duties += outlets.start(work)
         if kind == "inbox":

@@ -42,6 +42,7 @@ from cleanmails.api.personal_data import PersonalData
 from cleanmails.api.previews import Checks, Previews
 from cleanmails.api.recorder import Recorder
 from cleanmails.api.sender_presets import SenderPresets
+from cleanmails.api.sender_uploads import SenderUploads
 from cleanmails.api.senders import Senders
 from cleanmails.api.session import Sessions
 from cleanmails.api.set_aside import SetAsideMessages
@@ -81,6 +82,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     SetAsideMessages,
     Oauth,
     SenderPresets,
+    SenderUploads,
     Lists,
     Uploads,
     Validations,

@@ -10,9 +10,8 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
 from cleanmails import log
-from cleanmails.actors import answers, inbox, render
+from cleanmails.actors import answers, inbox, render, trial
 from cleanmails.actors.work import Kit
-from cleanmails.api import trial
 from cleanmails.api.auth import Principal
 from cleanmails.api.body import Id
 from cleanmails.api.given import Given

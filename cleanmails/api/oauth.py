@@ -18,8 +18,8 @@ from litestar.response import Redirect
 
 from cleanmails import log
 from cleanmails.actors import oauth as tokens
+from cleanmails.actors import trial
 from cleanmails.actors.work import Kit
-from cleanmails.api import trial
 from cleanmails.api.auth import Permission, Principal, token_hash
 from cleanmails.api.fields import Line
 from cleanmails.api.given import Given

@@ -12,9 +12,8 @@ from litestar import Controller, post
 from litestar.params import FromPath, JSONBody
 
 from cleanmails import log
-from cleanmails.actors import ask, render
+from cleanmails.actors import ask, render, trial
 from cleanmails.actors.work import Kit
-from cleanmails.api import trial
 from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.body import Id
 from cleanmails.api.fields import MailAddress

@@ -9,14 +9,14 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec.structs import replace
 
 from cleanmails import log
+from cleanmails.actors import trial
+from cleanmails.actors.trial import Trial
 from cleanmails.actors.work import Kit
-from cleanmails.api import trial
 from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.given import Given
 from cleanmails.api.mailbox import NEW, NewSender, RampUp, SenderChange, merged, standing
 from cleanmails.api.pages import Page, Window, page
 from cleanmails.api.reference import also
-from cleanmails.api.trial import Trial
 from cleanmails.errors import Fault, InvalidError
 from cleanmails.ledger import oauth, senders
 from cleanmails.ledger.db import Database, Row

@@ -115,6 +115,14 @@ def test_a_password_that_is_changed_meanwhile_stays_as_it_was_changed(house, dat
     assert stored(house, "senders.smtp_sealed", sender) == changed
 
 
+def test_a_token_that_is_being_fetched_anew_is_left_for_the_next_time(house, database, full):
+    """Whoever fetches a token knows its row by the old one, and would lose the new one."""
+    house.run("UPDATE oauth_grants SET refreshing_until = now() + interval '1 minute'")
+    assert rotate.rotate(database, new).left == 1
+    house.run("UPDATE oauth_grants SET refreshing_until = NULL")
+    assert rotate.rotate(database, new) == rotate.Done(1, [])
+
+
 def test_links_signed_with_the_old_key_are_read_and_new_ones_carry_the_new():
     link = Tokens(old.derive_all("tokens"), old.current).sign(Purpose.UNSUBSCRIBE, 7)
     tokens = Tokens(new.derive_all("tokens"), new.current)

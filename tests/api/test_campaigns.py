@@ -103,8 +103,7 @@ def test_plain_json_is_the_same_as_text_that_holds_it(api, house):
 def test_what_is_left_out_is_as_the_product_says(api):
     body = api.post(CAMPAIGNS, json={"name": " Bare "}).json()
     assert {name: body[name] for name in body if name not in {"id", "created_at", "updated_at"}} == {
-        "name": "Bare", "status": "draft", "promote_winner": None, "check_reply": True, "stop_company_on_reply": False, "track_opens": False, "track_clicks": False, "schedule_config": None,
-        "name": "Bare", "status": "draft", "promote_winner": None, "skip_validation": ["disposable"], "check_reply": True, "track_opens": False, "track_clicks": False, "schedule_config": None,
+        "name": "Bare", "status": "draft", "promote_winner": None, "skip_validation": ["disposable"], "check_reply": True, "stop_company_on_reply": False, "track_opens": False, "track_clicks": False, "schedule_config": None,
         "launch_at": None, "max_new_leads_per_day": None, "on_sender_loss": "wait", "missing_field": "hold", "lists": [], "senders": [],
         "steps": [], "pause_reason": None, "run": 0, "started_at": None, "completed_at": None, "archived_at": None,
         "version": 1, "warnings": [],

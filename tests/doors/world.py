@@ -41,6 +41,7 @@ IDS = frozenset(
         "share_id",
         "suppression_id",
         "user_id",
+        "upload_id",
         "validation_id",
         "webhook_id",
     ]
@@ -175,6 +176,10 @@ class World:
         )  # fmt: skip
         self.run(
             "INSERT INTO import_rejects (import_id, line, verdict, reason, raw) VALUES (%s, 2, 'invalid', %s, %s)", load, mark, mark
+        )  # fmt: skip
+        self.ids["upload_id"] = self.one(
+            """INSERT INTO sender_uploads (workspace_id, filename, rows, created, updated, skipped, invalid, ignored_columns, created_at)
+               VALUES (%s, %s, 0, 0, 0, 0, 0, '{}', now())""", workspace, mark
         )  # fmt: skip
         self.ids["validation_id"] = self.one(
             "INSERT INTO validations (workspace_id, list_id, again, total, created_at) VALUES (%s, %s, false, 1, now())", workspace, made
