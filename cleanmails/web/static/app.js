@@ -53,6 +53,12 @@ export async function fetchPage(address, options = {}) {
   }
 }
 
+// What was saved need not be kept any more (`keep.js`), whatever page came after it.
+const saved = document.documentElement.dataset.kept;
+if (saved) {
+  try { localStorage.removeItem(`keep:${saved}`); } catch { /* a browser that keeps nothing */ }
+}
+
 // The reader's zone, so that the server writes its times.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const known = /(?:^|; )zone=([^;]*)/.exec(document.cookie)?.[1];

@@ -6,8 +6,6 @@ const LONGEST = 14 * 24 * 3600 * 1000;
 
 /** Keeps the forms within `root`, and brings back what was kept of them. */
 export function begin(root = document) {
-  const kept = document.documentElement.dataset.kept;
-  if (kept) forget(kept);
   for (const form of root.querySelectorAll("form[data-keep]")) {
     if (form.dataset.keeping) continue;
     form.dataset.keeping = "1";
@@ -21,7 +19,7 @@ export function begin(root = document) {
   }
 }
 
-export function forget(name) {
+function forget(name) {
   try { localStorage.removeItem(PREFIX + name); } catch { /* a browser that keeps nothing */ }
 }
 
