@@ -183,7 +183,8 @@ def test_the_guides_whole_walk_from_the_first_start_to_the_mail_in_the_catcher(w
     assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('keep:'))") == []
 
     # The mail is out, which the page shows by itself, and in the catcher.
-    expect(page.get_by_text(re.compile("The wait after the last step is not over"))).to_be_visible()
+    page.get_by_role("link", name="Activity").click()
+    expect(page.get_by_text("ada@company.example was sent a mail")).to_be_visible()
     [caught] = outside.get("/api/mails").json()
     assert caught["recipient"] == "ada@company.example"
     assert caught["subject"] == "Hey Ada, quick question"
