@@ -370,7 +370,9 @@ class Conversations(Controller):
         )
         with database.transaction() as db:
             sender = senders.read(db, principal.workspace_id, ready.sender_id, today=now.date())
-        endpoint = trial.endpoint(as_mailbox(sender), ready.mail_from, ready.sender_id, vault, settings)
+        endpoint = trial.endpoint(
+            as_mailbox(sender), ready.mail_from, ready.sender_id, vault, settings, trial.access_of(kit, sender)
+        )
         heard = trial.hand_in(endpoint, settings, ready.mail_from, ready.to, ready.raw)
         said = trial.said(heard)
         state = answers.end(kit, ready, heard, said, now)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from cleanmails import log
 from cleanmails.actors import trial
+from cleanmails.actors.oauth import Access
 from cleanmails.actors.trial import Trial
 from cleanmails.actors.work import Kit
 from cleanmails.api.auth import Permission, Principal
@@ -203,12 +204,15 @@ class Senders(Controller):
             row = senders.read(db, workspace, sender_id, today=now.date())
         mail = row["address"]
         mailbox = merged(as_mailbox(row), data, mail, sender_id, vault, today=now.date())
-        passed = _proven(mailbox, data, mail, sender_id, vault, settings)
+        by_password = bool(data.fields.keys() & {"smtp_password", "imap_password"})
+        kit = Kit(settings=settings, database=database, vault=vault)
+        access = None if by_password else trial.access_of(kit, row)
+        passed = _proven(mailbox, data, mail, sender_id, vault, settings, access)
         stops = passed is False or data.status == "paused"
         with database.transaction() as db:
             # Merged once more, into what stands there now: somebody else may have changed the sender meanwhile.
             mailbox = as_mailbox(senders.lock(db, workspace, sender_id, stop=stops))
-            if data.fields.keys() & {"smtp_password", "imap_password"}:
+            if by_password:
                 oauth.forget(db, workspace, sender_id)
             mailbox = merged(mailbox, data, mail, sender_id, vault, today=now.date())
             senders.update(db, workspace, sender_id, standing(mailbox, data.status, passed=passed, now=now), now=now)
@@ -261,7 +265,7 @@ class Senders(Controller):
     ) -> Trial:
         """Try out the server and the inbox of a sender that is not saved yet. Nothing is written, and no mail is sent."""
         mail = address.normal(data.address)
-        return _tested(merged(NEW, data, mail, 0, vault, today=now.date()), mail, 0, vault, settings)
+        return trial.both(merged(NEW, data, mail, 0, vault, today=now.date()), mail, 0, vault, settings)
 
     @post("/{sender_id:int}/test", sync_to_thread=True, status_code=200, needs=Permission.SETUP)
     def test(
@@ -299,12 +303,14 @@ def _turned(
     return _sender(row, now)
 
 
-def _tested(mailbox: Mailbox, mail: str, sender_id: int, vault: Vault, settings: Settings) -> Trial:
-    return trial.both(mailbox, mail, sender_id, vault, settings)
-
-
 def _proven(
-    mailbox: Mailbox, data: SenderChange, mail: str, sender_id: int, vault: Vault, settings: Settings
+    mailbox: Mailbox,
+    data: SenderChange,
+    mail: str,
+    sender_id: int,
+    vault: Vault,
+    settings: Settings,
+    access: Access | None = None,
 ) -> bool | None:
     """Tests what a request says anew of the servers, unless it asks for no test. Whether mail can be handed in (None: nothing new was said of that).
 
@@ -315,9 +321,9 @@ def _proven(
     faults: list[Fault] = []
     if data.test and handing_in:
         only = mailbox if reading else replace(mailbox, imap_host=None)
-        faults = _tested(only, mail, sender_id, vault, settings).faults()
+        faults = trial.both(only, mail, sender_id, vault, settings, access).faults()
     elif data.test and reading:
-        end = trial.inbox_endpoint(mailbox, mail, sender_id, vault, settings)
+        end = trial.inbox_endpoint(mailbox, mail, sender_id, vault, settings, access)
         faults = trial.read_inbox(end, settings).faults() if end else []
     if faults:
         raise InvalidError(faults, "The sender's server does not take it; nothing was saved.")

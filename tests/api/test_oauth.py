@@ -184,6 +184,16 @@ def test_a_connection_is_ended(api, authority, stranger, viewer):
     assert api.get(f"{SENDERS}/{made['sender_id']}").json()["oauth"] is None
 
 
+def test_new_settings_of_a_connected_sender_are_tested_with_its_token(api, authority):
+    made = callback(api, authority.consent(start(api), ANN)).json()
+    path = f"{SENDERS}/{made['sender_id']}"
+    changed = api.patch(path, json={"smtp_host": "localhost", "imap_host": "localhost"})
+    assert changed.status_code == 200, changed.text
+    assert (changed.json()["status"], changed.json()["oauth"]["account"]) == ("ready", ANN)
+    authority.expire()
+    refused(api.patch(path, json={"smtp_host": "127.0.0.1"}), 400, "invalid")
+
+
 def test_a_deleted_sender_forgets_its_tokens(api, authority, database):
     made = callback(api, authority.consent(start(api), ANN)).json()
     assert api.delete(f"{SENDERS}/{made['sender_id']}").status_code == 204
