@@ -97,7 +97,7 @@ def test_a_mailbox_at_dovecot_is_watched(house, new_work, made, ports, person, d
         return [(folder, raw) for folder, _, raw in came]
 
     def until(come_true):
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + 60
         while not come_true():
             assert time.monotonic() < ends, came
             watch.turn(longest=0.2)
