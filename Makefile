@@ -1,8 +1,8 @@
 # Thin on purpose: `python3 run.py NAME` does the same where make is missing. ARGS="..." is handed on.
 PYTHON ?= python3
 
-.PHONY: up demo test env machine chaos
-up demo test env machine:
+.PHONY: up demo test env machine screenshots chaos
+up demo test env machine screenshots:
 	@$(PYTHON) run.py $@ $(ARGS)
 
 # Ten minutes: 500 workers killed over 20,000 mails. What it prints stands in the README.

@@ -5,6 +5,7 @@ python3 run.py env              make .venv from the pinned requirements; afterwa
 python3 run.py test [ARG ...]   run all checks; arguments go to pytest
 python3 run.py machine [STEPS]  play the ledger's state machine, 100,000 random steps if no number is given: some half an hour
 python3 run.py doors [REQUESTS] try the API with so many bad requests, 20,000 if no number is given, and with schemathesis at length
+python3 run.py screenshots [NAME ...]  take pictures of the dashboard's pages into docs/screenshots
 python3 run.py COMMAND ...      run `cleanmails COMMAND` (up, demo ...)
 """
 

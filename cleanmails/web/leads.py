@@ -1,13 +1,16 @@
 """Leads: all of them, and one with its history."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
 
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
-from litestar.response import Redirect, Stream
+from litestar.response import Redirect
 
 from cleanmails.api.auth import Permission
+from cleanmails.api.campaigns import Campaigns
 from cleanmails.api.given import Given
 from cleanmails.api.leads import Lead, Leads
 from cleanmails.api.lists import Lists
@@ -15,24 +18,20 @@ from cleanmails.api.personal_data import PersonalData
 from cleanmails.api.suppressions import Suppressions
 from cleanmails.api.timeline import Timelines
 from cleanmails.errors import CleanmailsError, Fault, InvalidError
-from cleanmails.records import LeadStatus
+from cleanmails.records import LeadStatus, Validation
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
-from cleanmails.web.tables import csv, csv_address, every
+from cleanmails.web.tables import every
 
-COLUMNS: Final = {
-    "id": lambda lead: lead.id,
-    "email": lambda lead: lead.email,
-    "first_name": lambda lead: lead.first_name,
-    "last_name": lambda lead: lead.last_name,
-    "company": lambda lead: lead.company,
-    "fields": lambda lead: "; ".join(f"{name}: {value}" for name, value in sorted(lead.fields.items())),
-    "status": lambda lead: lead.status,
-    "validation": lambda lead: lead.validation,
-    "created_at": lambda lead: lead.created_at.isoformat(),
-    "updated_at": lambda lead: lead.updated_at.isoformat(),
-}
 _MOST_AT_ONCE: Final = 200
+
+ENGAGEMENTS: Final = (
+    ("", "All"),
+    ("opened", "Opened"),
+    ("clicked", "Clicked"),
+    ("replied", "Replied"),
+    ("silent", "Silent"),
+)
 
 
 class LeadPages(Page):
@@ -48,15 +47,13 @@ class LeadPages(Page):
             calls=[Leads.list_all, Leads.create],
             leads=found,
             lists=named_lists(desk),
-            csv=csv_address(desk, "/leads.csv"),
-            back=desk.here(),
+            csv=download(desk),
+            tags=desk.ask(Leads.list_tags),
+            campaigns=_campaigns(desk),
+            back=desk.here(after=None),
+            engagements=ENGAGEMENTS,
             sheet=Sheet({}),
         )
-
-    @get("/leads.csv", sync_to_thread=True)
-    def download(self, desk: Given[Desk]) -> Stream:
-        """The same as CSV."""
-        return csv("leads", COLUMNS, every(desk, Leads.list_all, **filters(desk)))
 
     @get("/leads/new", sync_to_thread=True)
     def new(self, desk: Given[Desk]) -> Response[str]:
@@ -78,17 +75,24 @@ class LeadPages(Page):
 
     @post("/leads/bulk", sync_to_thread=True)
     def bulk(self, desk: Given[Desk], form: Given[Form]) -> Redirect:
-        """Do one thing to all leads that are ticked."""
-        back = _inside(form.text("_back"), "/leads")
-        ids = form.ids("_lead")[:_MOST_AT_ONCE]
-        if not ids:
+        """Do one thing to all leads that are ticked, or to all that the search finds."""
+        back, action = _inside(form.text("_back"), "/leads"), form.text("_do")
+        data: dict[str, Any] = {"action": action}
+        if form.text("_whole"):
+            data["filter"] = _filter_of(back)
+        elif ids := form.ids("_lead")[:_MOST_AT_ONCE]:
+            data["ids"] = ids
+        else:
             return desk.go(back, said="Tick the leads first.", kind="warn")
+        if action.endswith("_list"):
+            data["list_id"] = next(iter(reversed(form.ids("_list"))), None)
+        if action.endswith("_tags"):
+            data["tags"] = [tag.strip() for tag in form.text("_tags").split(",") if tag.strip()]
         try:
-            return desk.go(back, said=_BULK[form.text("_do")](desk, form, ids))
-        except KeyError:
-            return desk.go(back, said="Choose what is to be done.", kind="warn")
+            done = desk.ask(Leads.bulk, data={name: value for name, value in data.items() if value is not None})
         except CleanmailsError as error:
             return desk.refused(back, error)
+        return desk.go(back, said=_DONE[action](done.found, done.changed) + (_MORE if done.more else ""))
 
     @get("/leads/{lead_id:int}", sync_to_thread=True)
     def one(self, lead_id: FromPath[int], desk: Given[Desk]) -> Response[str]:
@@ -177,9 +181,45 @@ class LeadPages(Page):
 
 
 def filters(desk: Desk) -> dict[str, Any]:
-    """The search and the filter that the address asks for."""
-    status = desk.param("status")
-    return {"search": desk.param("q") or None, "status": LeadStatus(status) if status in set(LeadStatus) else None}
+    """The search and the filters that the address asks for, as the API takes them."""
+    return _understood(desk.param)
+
+
+def download(desk: Desk, **more: object) -> str:
+    """Where the leads that are shown can be had as CSV."""
+    asked = {name: str(value) for name, value in (filters(desk) | more).items() if value is not None}
+    return f"/v1/outreach/leads/download?{urlencode(asked)}" if asked else "/v1/outreach/leads/download"
+
+
+def _understood(param: Callable[[str], str]) -> dict[str, Any]:
+    status, validation, engagement, campaign = (
+        param(name) for name in ("status", "validation", "engagement", "campaign_id")
+    )
+    return {
+        "search": param("q")[:200] or None,
+        "status": LeadStatus(status) if status in set(LeadStatus) else None,
+        "validation": Validation(validation) if validation in set(Validation) else None,
+        "tag": param("tag")[:50] or None,
+        "campaign_id": int(campaign) if campaign.isascii() and campaign.isdigit() and len(campaign) < 19 else None,
+        "engagement": engagement if engagement in dict(ENGAGEMENTS) and engagement else None,
+    }
+
+
+def _filter_of(back: str) -> dict[str, Any]:
+    """The filter of the page that a form came from: what stood in its address, and its list."""
+    path, _, query = back.partition("?")
+    params = dict(parse_qsl(query))
+    found = _understood(lambda name: params.get(name, "").strip())
+    on_list = path.removeprefix("/lists/") if path.startswith("/lists/") else ""
+    if on_list.isascii() and on_list.isdigit() and len(on_list) < 19:
+        found["list_id"] = int(on_list)
+    told: dict[str, Any] = msgspec.to_builtins(found)
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _campaigns(desk: Desk) -> list[tuple[str, str]]:
+    started = (each for each in every(desk, Campaigns.list_all) if each.started_at)
+    return [("", "All"), *((str(each.id), each.name[:60]) for each in started)]
 
 
 def named_lists(desk: Desk) -> Sequence[Any]:
@@ -202,39 +242,19 @@ def _with_fields(form: Form) -> dict[str, Any]:
     return data
 
 
-def _bulk_join(desk: Desk, form: Form, ids: Sequence[int]) -> str:
-    mails = [desk.ask(Leads.read, lead_id=lead_id).email for lead_id in ids]
-    [list_id] = form.ids("_list")[-1:] or [0]
-    joined = desk.ask(Lists.join, list_id=list_id, data=[{"email": mail} for mail in mails])
-    kept = f" {joined.suppressed} are suppressed and were not." if joined.suppressed else ""
-    return f"{joined.updated + joined.created} leads are on the list.{kept}"
-
-
-def _bulk_leave(desk: Desk, form: Form, ids: Sequence[int]) -> str:
-    [list_id] = form.ids("_list")[-1:] or [0]
-    for lead_id in ids:
-        desk.ask(Lists.leave, list_id=list_id, lead_id=lead_id)
-    return f"{len(ids)} leads were taken off the list."
-
-
-def _bulk_suppress(desk: Desk, _form: Form, ids: Sequence[int]) -> str:
-    mails = [desk.ask(Leads.read, lead_id=lead_id).email for lead_id in ids]
-    desk.ask(Suppressions.create, data=[{"value": mail, "kind": "address"} for mail in mails])
-    return f"{len(mails)} addresses are never mailed again."
-
-
-def _bulk_delete(desk: Desk, _form: Form, ids: Sequence[int]) -> str:
-    refused = 0
-    for lead_id in ids:
-        try:
-            desk.ask(Leads.delete, lead_id=lead_id)
-        except CleanmailsError:
-            refused += 1
-    stayed = f" {refused} were mailed before, so their record stays." if refused else ""
-    return f"{len(ids) - refused} leads were deleted.{stayed}"
-
-
-_BULK: Final = {"join": _bulk_join, "leave": _bulk_leave, "suppress": _bulk_suppress, "delete": _bulk_delete}
+_MORE: Final = " There are more: do it once more for them."
+_DONE: Final[dict[str, Callable[[int, int], str]]] = {
+    "add_to_list": lambda found, changed: (
+        f"{changed} of {found} leads were put on the list; the others were on it, or are suppressed."
+    ),
+    "remove_from_list": lambda found, changed: f"{changed} of {found} leads were taken off the list.",
+    "add_tags": lambda found, changed: f"{changed} of {found} leads were tagged.",
+    "remove_tags": lambda found, changed: f"The tags were taken off {changed} of {found} leads.",
+    "suppress": lambda found, changed: f"{changed} of {found} addresses are never mailed again from here on.",
+    "delete": lambda found, changed: (
+        f"{changed} of {found} leads were deleted. The record of those that were mailed stays."
+    ),
+}
 
 
 def _inside(path: str, otherwise: str) -> str:

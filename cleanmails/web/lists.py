@@ -8,13 +8,14 @@ from litestar.response import Redirect, Stream
 
 from cleanmails.api.given import Given
 from cleanmails.api.imports import FILE_LIMIT, Column, Import, Imports, ImportStart
+from cleanmails.api.leads import Leads
 from cleanmails.api.lists import Lists
 from cleanmails.errors import CleanmailsError, InvalidError
 from cleanmails.records import LawfulBasis
 from cleanmails.rules import content
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
-from cleanmails.web.leads import COLUMNS, filters
+from cleanmails.web.leads import download, filters
 from cleanmails.web.tables import csv, csv_address, every, searched
 
 _TARGETS: Final = {
@@ -60,12 +61,6 @@ class ListPages(Page):
     def one(self, list_id: FromPath[int], desk: Given[Desk]) -> Response[str]:
         """One list and who is on it."""
         return self._list(desk, list_id, Sheet({}))
-
-    @get("/lists/{list_id:int}/leads.csv", sync_to_thread=True)
-    def download_leads(self, list_id: FromPath[int], desk: Given[Desk]) -> Stream:
-        """Who is on it, as CSV."""
-        desk.ask(Lists.read, list_id=list_id)
-        return csv(f"list-{list_id}", COLUMNS, every(desk, Lists.list_leads, list_id=list_id, **filters(desk)))
 
     @post("/lists/{list_id:int}", sync_to_thread=True)
     def rename(self, list_id: FromPath[int], desk: Given[Desk], form: Given[Form]) -> Response[Any]:
@@ -190,10 +185,10 @@ class ListPages(Page):
             calls=[Lists.read, Lists.list_leads, Lists.join, Imports.create],
             status=status,
             list=desk.ask(Lists.read, list_id=list_id),
-            leads=desk.ask(Lists.list_leads, list_id=list_id, **filters(desk)),
+            leads=desk.ask(Leads.list_all, **filters(desk) | {"list_id": list_id}),
             uploads=desk.ask(Imports.list_all, list_id=list_id),
-            csv=csv_address(desk, f"/lists/{list_id}/leads.csv"),
-            back=desk.here(),
+            csv=download(desk, list_id=list_id),
+            back=desk.here(after=None),
             sheet=sheet,
         )
 

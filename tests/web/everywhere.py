@@ -2,8 +2,10 @@
 
 FIXED = (
     "/",
+    "/campaigns",
+    "/campaigns?q=x&status=running",
     "/leads",
-    "/leads?q=ada&status=bounced",
+    "/leads?q=ada&status=bounced&validation=valid&tag=x&engagement=silent",
     "/leads/new",
     "/lists",
     "/lists?archived=yes&q=x",
@@ -37,6 +39,14 @@ FIXED = (
 """Pages that every workspace has."""
 
 OF_ONE = {
+    "/campaigns/{}": "SELECT min(campaign_id) FROM deliveries",
+    "/campaigns/{}/leads": "SELECT min(campaign_id) FROM deliveries",
+    "/campaigns/{}/activity": "SELECT min(campaign_id) FROM deliveries",
+    "/campaigns/{}/settings": "SELECT min(id) FROM campaigns WHERE status = 'draft'",
+    "/campaigns/{}/lists": "SELECT min(id) FROM campaigns WHERE status = 'draft'",
+    "/campaigns/{}/steps": "SELECT min(id) FROM campaigns WHERE status = 'draft'",
+    "/campaigns/{}/schedule": "SELECT min(id) FROM campaigns WHERE status = 'draft'",
+    "/campaigns/{}/review": "SELECT min(id) FROM campaigns WHERE status = 'draft'",
     "/leads/{}": "SELECT min(id) FROM leads",
     "/lists/{}": "SELECT min(id) FROM lists",
     "/uploads/{}": "SELECT min(id) FROM imports",
@@ -56,7 +66,8 @@ OF_ONE = {
 """Pages about one thing, and where one such is found."""
 
 DOWNLOADS = (
-    "/leads.csv",
+    "/campaigns.csv",
+    "/v1/outreach/leads/download",
     "/lists.csv",
     "/unknown.csv",
     "/senders.csv",

@@ -43,7 +43,7 @@ def test_a_list_is_made_filled_by_file_and_searched(browser, house):
     page = text(browser.get(f"/uploads/{taken.json()['id']}"))
     assert "Created 1 of 2 rows" in page
     assert "nobody,Bob" in page
-    assert "ada@corp.example" in browser.get(f"{at}/leads.csv").text
+    assert "ada@corp.example" in browser.get(f"/v1/outreach/leads/download?list_id={at.rpartition('/')[2]}").text
     assert "No lead of this list matches." in text(browser.get(f"{at}?q=zzz"))
     assert "Another list has this name." in said(browser, browser.post("/lists", data={"name": "Autumn"}))
 
@@ -69,15 +69,17 @@ def test_what_is_ticked_is_done_to_all_of_it(browser, house):
     leads = house.leads("a@x.example", "b@x.example", "c@x.example")
     made = browser.post("/lists", data={"name": "Chosen"}).headers["location"]
     ticked = {"_lead": [str(leads[0]), str(leads[1])], "_list": made.rpartition("/")[2], "_back": "/leads"}
-    assert said(browser, browser.post("/leads/bulk", data=ticked | {"_do": "join"})) == "2 leads are on the list."
-    assert "1 leads were taken" in said(
-        browser, browser.post("/leads/bulk", data=ticked | {"_do": "leave", "_lead": str(leads[0])})
-    )
-    assert "2 addresses" in said(browser, browser.post("/leads/bulk", data=ticked | {"_do": "suppress"}))
-    assert house.one("SELECT count(*) FROM suppressions") == 2
-    assert "1 leads were deleted." in said(
-        browser, browser.post("/leads/bulk", data={"_lead": str(leads[2]), "_do": "delete"})
-    )
+
+    def act(**data):
+        return said(browser, browser.post("/leads/bulk", data=data))
+
+    assert act(**ticked, _do="add_to_list").startswith("2 of 2 leads were put on the list")
+    assert act(**ticked | {"_lead": str(leads[0])}, _do="remove_from_list") == "1 of 1 leads were taken off the list."
+    assert act(**ticked, _do="add_tags", _tags="fair, 2026") == "2 of 2 leads were tagged."
+    assert house.one("SELECT count(*) FROM leads WHERE tags @> '{fair,2026}'") == 2
+    assert act(**ticked, _do="suppress").startswith("2 of 2 addresses")
+    assert act(_whole="yes", _back="/leads?status=active&q=c", _do="delete").startswith("1 of 1 leads were deleted.")
+    assert house.one("SELECT count(*) FROM leads") == 2
     assert "Tick the leads first." in said(browser, browser.post("/leads/bulk", data={"_do": "delete"}))
     assert browser.post("/leads/bulk", data={"_do": "x", "_back": "//evil.example"}).headers["location"] == "/leads"
 

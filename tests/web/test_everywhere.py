@@ -34,7 +34,7 @@ def live(house, database):
     }
     domain = house.one(
         "INSERT INTO domains (workspace_id, name, status, findings, checked_at) VALUES (%s, 'north.example', 'faulty', %s, now()) RETURNING id",
-        mine, json.dumps([finding]),
+        mine, json.dumps([finding | {"kind": kind} for kind in ("spf", "dkim", "dmarc")]),
     )  # fmt: skip
     for selector, state in (("cm", "active"), ("cm2", "waiting")):
         house.run(
