@@ -1,8 +1,8 @@
 """Sending domains, their signing keys, and what DNS said of them at the last look."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +12,9 @@ from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.events import Event
 from cleanmails.ledger.statements import sql
 from cleanmails.records import DomainStatus
+
+_UNREACHABLE: Final = "unreachable"
+"""The state of a record that DNS could not speak of."""
 
 
 def create(db: Connection, workspace_id: int, name: str) -> int:
@@ -94,16 +97,18 @@ def record_check(
     before = db.execute(sql("domains.hold_domain"), {"workspace_id": workspace_id, "id": domain_id}).fetchone()
     if before is None:
         raise NotFoundError("There is no such domain.")
+    known = {finding["kind"]: finding.get("known") or finding["state"] for finding in before["findings"]}
+    kept = [finding | _known(finding, known) for finding in findings]
     given = {
         "workspace_id": workspace_id,
         "id": domain_id,
-        "findings": msgspec.json.encode(findings).decode(),
+        "findings": msgspec.json.encode(kept).decode(),
         "status": status,
         "now": now,
     }
     db.execute(sql("domains.record_check"), given)
     db.execute(sql("domains.adopt_senders"), {"workspace_id": workspace_id, "id": domain_id, "now": now})
-    changed = _changed(before["findings"], findings)
+    changed = _changed(known, findings)
     if changed or (status is not None and status != before["status"]):
         data = {
             "domain_id": domain_id,
@@ -115,19 +120,23 @@ def record_check(
         events.append(db, [Event(type="domain.changed", workspace_id=workspace_id, data=data)])
 
 
-def _changed(before: Sequence[Row], now: Sequence[Row]) -> list[Row]:
-    """The records that stand otherwise than they did, each with its state, what that was, and the sentence. At the first look all were unknown."""
-    was = {finding["kind"]: finding["state"] for finding in before}
+def _known(finding: Row, known: Mapping[str, str]) -> Row:
+    """What is remembered of a record that DNS could not speak of now: how it stood before."""
+    before = known.get(finding["kind"])
+    return {"known": before} if finding["state"] == _UNREACHABLE and before not in {None, _UNREACHABLE} else {}
+
+
+def _changed(known: Mapping[str, str], now: Sequence[Row]) -> list[Row]:
+    """The records that stand otherwise than they did, each with its state, what that was (null at the first look), and the sentence."""
     return [
         {
             "kind": finding["kind"],
             "state": finding["state"],
-            "was": was.get(finding["kind"]),
+            "was": None if known.get(finding["kind"]) == _UNREACHABLE else known.get(finding["kind"]),
             "sentence": finding["sentence"],
         }
         for finding in now
-        if finding["state"] != was.get(finding["kind"])
-        and "unreachable" not in {finding["state"], was.get(finding["kind"])}
+        if finding["state"] not in {_UNREACHABLE, known.get(finding["kind"])}
     ]
 
 

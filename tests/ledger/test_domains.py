@@ -9,6 +9,7 @@ from cleanmails.ledger import domains
 from cleanmails.records import DomainStatus
 
 NOW = datetime(2030, 1, 31, 9, tzinfo=UTC)
+SPF = {"kind": "spf", "state": "ok", "sentence": "The record is there."}
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def domain(db, house):
 
 
 def check(db, house, domain, status):
-    domains.record_check(db, house.workspace, domain, findings=[{"kind": "spf"}], status=status, now=NOW)
+    domains.record_check(db, house.workspace, domain, findings=[SPF], status=status, now=NOW)
     return domains.read(db, house.workspace, domain)
 
 
@@ -33,7 +34,7 @@ def test_a_name_is_a_domain_once_a_workspace(db, house, domain):
 def test_a_check_without_a_verdict_keeps_the_status(db, house, domain):
     assert check(db, house, domain, DomainStatus.VERIFIED)["status"] == "verified"
     kept = check(db, house, domain, None)
-    assert (kept["status"], kept["verified_at"], kept["findings"]) == ("verified", NOW, [{"kind": "spf"}])
+    assert (kept["status"], kept["verified_at"], kept["findings"]) == ("verified", NOW, [SPF])
     assert check(db, house, domain, DomainStatus.FAULTY)["status"] == "faulty"
 
 
