@@ -122,7 +122,9 @@ def reply(response: Response) -> Reply:
 
 def tellers() -> Mapping[str, Tell]:
     """How each kind of outlet is told."""
-    return {"webhook": tell_webhook}
+    from cleanmails.actors import crm  # it is made of what stands above
+
+    return {"webhook": tell_webhook, **crm.TELLERS}
 
 
 def fan_out(post: Post) -> int:

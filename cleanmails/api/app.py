@@ -34,6 +34,7 @@ from cleanmails.api.gate import Gate
 from cleanmails.api.given import Enqueue
 from cleanmails.api.health import healthz
 from cleanmails.api.imports import Imports, Uploads
+from cleanmails.api.integrations import Integrations
 from cleanmails.api.leads import Leads
 from cleanmails.api.lists import Lists
 from cleanmails.api.oauth import Oauth
@@ -109,6 +110,7 @@ CONTROLLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     Exports,
     Events,
     Webhooks,
+    Integrations,
 )
 """Every noun of the API."""
 

@@ -401,6 +401,7 @@ def try_out(outlet: dict[str, Any], vault: Vault, settings: Settings, now: datet
         "delivery_id": None,
         "sender_id": None,
         "data": {"text": "This is a test of cleanmails."},
+        "attempts": 0,
     }
     connect = sending.connector(settings).connect
     secret = vault.open(bytes(outlet["sealed"]), sending.secret_name(outlet["id"])).decode()

@@ -21,6 +21,8 @@ BODIES = {
     "account_confirm_second_factor": {"code": "000000"},
     "account_remove_second_factor": {"password": PASSWORD},
     "leads_create": {"email": "fresh@agency.example"},
+    "integrations_create": {"kind": "hubspot", "credential": "x", "url": "http://127.0.0.1:1"},
+    "integrations_change": {"name": "New"},
     "lists_rename": {"name": "Renamed"},
     "personaldata_erase": {"email": "nobody@agency.example"},
     "dkimkeys_add": {"selector": "next"},
