@@ -6,6 +6,7 @@ python3 run.py test [ARG ...]   run all checks; arguments go to pytest
 python3 run.py machine [STEPS]  play the ledger's state machine, 100,000 random steps if no number is given: some half an hour
 python3 run.py doors [REQUESTS] try the API with so many bad requests, 20,000 if no number is given, and with schemathesis at length
 python3 run.py screenshots [NAME ...]  take pictures of the dashboard's pages into docs/screenshots
+python3 run.py asvs             make docs/asvs.md of the markers on tests
 python3 run.py COMMAND ...      run `cleanmails COMMAND` (up, demo ...)
 """
 
@@ -37,11 +38,13 @@ def main(arguments: list[str]) -> int:
         print(__doc__, end="")
         return 0
     os.chdir(ROOT)
-    prepare("dev" if command in {"test", "machine", "doors"} else "run")
+    prepare("dev" if command in {"test", "machine", "doors", "asvs"} else "run")
     if command == "test":
         return test(rest)
     if command == "machine":
         return machine(rest)
+    if command == "asvs":
+        return subprocess.run([PYTHON, "-m", "tests.asvs"], check=False).returncode
     if command == "doors":
         return doors(rest)
     if command != "env":

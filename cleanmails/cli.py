@@ -43,6 +43,7 @@ COMMANDS: Final = {
         "cleanmails.bench.run:main",
         "measure one part: pipeline, plan, render, tracking, validation or webhooks",
     ),
+    "sbom": ("cleanmails.sbom:main", "list what this installation is made of (CycloneDX), or its licences"),
     "settings": (
         "cleanmails.cli:show_settings",
         "list the variables of the environment that are read, with their defaults",

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 PRELUDE = """
 import logging, structlog
 from cleanmails import log
@@ -25,6 +27,7 @@ def event(body: str) -> dict:
     return json.loads(line)
 
 
+@pytest.mark.asvs("16.4.1")
 def test_an_event_is_one_line_of_json_with_time_level_and_name():
     (line,) = lines('logger.info("delivery.sent", delivery=7)')
     assert list(json.loads(line)) == ["time", "level", "event", "delivery", "logger"]
@@ -37,6 +40,7 @@ def test_context_is_bound_once_and_stands_in_every_line():
     assert given["campaign"] == 3
 
 
+@pytest.mark.asvs("16.2.5")
 def test_secrets_are_redacted_at_any_depth():
     given = event(
         'logger.info("x.y", password="hunter2", api_key="hunter2", keyword="shown", lock_key=None,'

@@ -62,6 +62,7 @@ def test_the_settings_do_not_show_secrets():
     assert repr(KEY) not in repr(given)
 
 
+@pytest.mark.asvs("13.2.3", "12.2.1")
 def test_production_wants_its_own_key_and_an_https_address():
     told = faults(CLEANMAILS_ENV="production")
     assert [sentence.split()[0] for sentence in told] == ["CLEANMAILS_SECRET_KEY", "CLEANMAILS_URL"]

@@ -13,16 +13,19 @@ vault = Vault({1: OLD, 2: NEW}, current=2)
 
 
 @given(st.binary(max_size=200), st.text(max_size=30))
+@pytest.mark.asvs("11.3.2")
 def test_what_was_sealed_opens_for_its_record(plain, record):
     assert vault.open(vault.seal(plain, record), record) == plain
 
 
+@pytest.mark.asvs("13.3.1")
 def test_what_was_sealed_does_not_open_for_another_record():
     with pytest.raises(SealError):
         vault.open(vault.seal(b"hunter2", "sender:7:password"), "sender:8:password")
 
 
 @given(st.data())
+@pytest.mark.asvs("11.3.3")
 def test_no_byte_can_be_changed(data):
     sealed = vault.seal(b"hunter2", "sender:7:password")
     at = data.draw(st.integers(0, len(sealed) - 1))
@@ -41,6 +44,7 @@ def test_the_same_is_never_sealed_to_the_same_bytes():
     assert vault.seal(b"hunter2", "x") != vault.seal(b"hunter2", "x")
 
 
+@pytest.mark.asvs("11.2.2")
 def test_an_old_key_still_opens_and_the_new_one_seals():
     sealed = Vault({1: OLD}, current=1).seal(b"hunter2", "x")
     assert vault.open(sealed, "x") == b"hunter2"

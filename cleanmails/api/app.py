@@ -130,6 +130,9 @@ SECURITY_HEADERS: Final = tuple(
     }.items()
 )
 
+STAY: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+"""Beside them where people come by https (RFC 6797)."""
+
 _log = log.get(__name__)
 
 
@@ -181,11 +184,12 @@ def create_app(
     app.asgi_handler = _served(
         tracking.around(hosts.around(comfort, database, settings.public_url), recorder, tokens),
         settings.trusted_proxies,
+        (*SECURITY_HEADERS, STAY) if settings.public_url.startswith("https:") else SECURITY_HEADERS,
     )
     return app
 
 
-def _served(inner: ASGIApp, trusted: Sequence[client.Network]) -> ASGIApp:
+def _served(inner: ASGIApp, trusted: Sequence[client.Network], security: Sequence[tuple[bytes, bytes]]) -> ASGIApp:
     """Around everything, refusals and unknown addresses too: who asks, the security headers, and one log line a request.
 
     The line names the route, never the address that was asked for: addresses hold tokens.
@@ -206,7 +210,7 @@ def _served(inner: ASGIApp, trusted: Sequence[client.Network]) -> ASGIApp:
                 status = message["status"]
                 # An answer may have a policy of its own: the words of a mail have a stricter one.
                 own = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(each for each in SECURITY_HEADERS if each[0] not in own)]
+                message["headers"] = [*message["headers"], *(each for each in security if each[0] not in own)]
             await send(message)
 
         try:

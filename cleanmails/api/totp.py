@@ -49,10 +49,10 @@ def second_factor(db: Connection, vault: Vault, user: Row, code: str, now: datet
 
 
 def new_recovery_codes() -> list[str]:
-    """Codes of 50 random bits, each good for one sign-in, in groups that can be copied by hand."""
+    """Codes of 125 random bits, each good for one sign-in, in groups that can be copied by hand. With fewer a plain hash of them could be guessed."""
     alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
     return [
-        "-".join("".join(secrets.choice(alphabet) for _ in range(5)) for _ in range(2)) for _ in range(RECOVERY_CODES)
+        "-".join("".join(secrets.choice(alphabet) for _ in range(5)) for _ in range(5)) for _ in range(RECOVERY_CODES)
     ]
 
 

@@ -412,6 +412,8 @@ def try_out(outlet: dict[str, Any], vault: Vault, settings: Settings, now: datet
             said = sending.tellers()[outlet["kind"]](client, outlet, [secret], row, now)
         except UnreachableError as error:
             said = sending.Reply(status=None, error=f"{error.code}: {error.message}")
+        except UrlError as error:
+            said = sending.Reply(status=None, error=f"url: {error}")
     return Trial(
         passed=outcome(said.status) == "delivered",
         status=said.status,

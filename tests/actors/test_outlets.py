@@ -200,6 +200,7 @@ def test_who_asks_for_patience_gets_it_and_it_is_no_failure(post, tell, outlet, 
     assert state(made)["failures_in_row"] == 0
 
 
+@pytest.mark.asvs("15.3.2")
 def test_a_redirect_is_not_followed(post, tell, outlet, house):
     with Receiver() as hidden, Receiver(lambda _: (302, {"Location": hidden.url}, b"")) as receiver:
         outlet(receiver.url)

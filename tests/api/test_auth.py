@@ -21,6 +21,7 @@ def cookie_of(answer):
     return answer.headers["set-cookie"]
 
 
+@pytest.mark.asvs("7.2.1", "7.2.2")
 def test_a_right_password_begins_a_session(anonymous, owner):
     answer = login(anonymous)
     assert answer.status_code == 200
@@ -32,6 +33,7 @@ def test_the_address_is_taken_in_any_case_and_with_blanks_around(anonymous, owne
     assert login(anonymous, email=f" {EMAIL.upper()} ").status_code == 200
 
 
+@pytest.mark.asvs("3.3.2", "3.3.4")
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(anonymous, owner):
     cookie = cookie_of(login(anonymous)).lower()
     assert cookie.startswith("auth_token=")
@@ -45,6 +47,7 @@ def test_behind_tls_the_cookie_is_secure(database, owner):
         assert "secure" in cookie_of(login(client)).lower()
 
 
+@pytest.mark.asvs("7.2.3", "11.5.1")
 def test_only_the_hash_of_a_token_is_kept(anonymous, owner, database):
     login(anonymous)
     token = anonymous.cookies["auth_token"]
@@ -69,6 +72,7 @@ def test_an_unknown_user_costs_the_same_work(monkeypatch):
     assert len(verified) == 2
 
 
+@pytest.mark.asvs("11.4.2")
 def test_hashes_cost_what_owasp_advises(dear_hasher):
     assert dear_hasher.hash("x").startswith("$argon2id$v=19$m=47104,t=1,p=1$")
 
@@ -87,6 +91,7 @@ class Recorder:
         return self._hasher.hash(password)
 
 
+@pytest.mark.asvs("6.3.1", "2.4.1")
 def test_many_misses_make_an_account_wait_longer_and_longer(anonymous, owner, clock):
     for _ in range(5):
         assert login(anonymous, WRONG).status_code == 401
@@ -102,12 +107,14 @@ def test_many_misses_make_an_account_wait_longer_and_longer(anonymous, owner, cl
     assert login(anonymous).status_code == 200
 
 
+@pytest.mark.asvs("6.3.1")
 def test_one_address_cannot_try_many_accounts(anonymous, owner):
     for number in range(20):
         assert login(anonymous, WRONG, f"user{number}@agency.example").status_code == 401
     assert login(anonymous, WRONG, "another@agency.example").status_code == 429
 
 
+@pytest.mark.asvs("7.3.1")
 def test_a_session_lives_thirty_days_after_its_last_use(anonymous, owner, clock):
     login(anonymous)
     for _ in range(3):
@@ -117,6 +124,7 @@ def test_a_session_lives_thirty_days_after_its_last_use(anonymous, owner, clock)
     assert anonymous.get("/v1/auth/me").status_code == 401
 
 
+@pytest.mark.asvs("7.4.1")
 def test_signing_out_ends_the_session_for_good(anonymous, owner):
     login(anonymous)
     token = anonymous.cookies["auth_token"]
@@ -125,6 +133,7 @@ def test_signing_out_ends_the_session_for_good(anonymous, owner):
     assert anonymous.get("/v1/auth/me", headers={"Cookie": f"auth_token={token}"}).status_code == 401
 
 
+@pytest.mark.asvs("7.4.2")
 def test_a_disabled_user_is_out_at_once(anonymous, owner, database):
     login(anonymous)
     with database.transaction() as db:
@@ -136,6 +145,7 @@ def test_a_disabled_user_is_out_at_once(anonymous, owner, database):
 @pytest.mark.parametrize(
     "header", ["Basic abc", "Bearer", "Bearer cm_live_wrong", "Bearer \N{POUND SIGN}".encode("latin-1")]
 )
+@pytest.mark.asvs("6.3.4")
 def test_whatever_is_no_key_is_nobody(anonymous, owner, header):
     answer = anonymous.get("/v1/auth/me", headers={"Authorization": header})
     assert answer.status_code == 401
@@ -190,6 +200,7 @@ def test_every_permission_says_who_has_it():
         {"Origin": "null"},
     ],
 )
+@pytest.mark.asvs("3.5.1", "3.5.2")
 def test_a_page_of_another_site_cannot_act_with_the_cookie(anonymous, owner, headers):
     login(anonymous)
     answer = anonymous.post("/v1/api-keys", json={"name": "x"}, headers=headers)
@@ -214,6 +225,7 @@ def test_a_key_needs_no_origin(api):
     assert api.post("/v1/api-keys", json={"name": "x"}, headers={"Origin": "https://crm.example"}).status_code == 201
 
 
+@pytest.mark.asvs("16.2.5")
 def test_no_secret_is_ever_logged(anonymous, owner, lines):
     login(anonymous, WRONG)
     login(anonymous)
@@ -229,6 +241,7 @@ def test_no_secret_is_ever_logged(anonymous, owner, lines):
     assert "workspace_id" not in served[4]
 
 
+@pytest.mark.asvs("6.3.2")
 def test_the_first_start_makes_one_owner(database, anonymous):
     password = first_start.first_owner(database, "First@Agency.example")
     assert password

@@ -70,6 +70,7 @@ def test_what_is_left_out_keeps_its_default():
     assert read(Journey, b'{"name": "north"}').note is msgspec.UNSET
 
 
+@pytest.mark.asvs("2.2.1", "2.2.2")
 def test_every_fault_is_named_at_once():
     found = faults(
         {
@@ -106,6 +107,7 @@ def test_every_fault_is_named_at_once():
     )
 
 
+@pytest.mark.asvs("2.2.3")
 def test_what_fields_say_together_is_said_beside_what_is_wrong_with_others():
     assert faults({"name": "same", "note": "same", "share": 0.5}) == [("legs", "needed"), ("note", "repeats")]
     assert faults({"name": "same", "note": "same", "share": 0.5, "colour": "green"}) == [
@@ -120,6 +122,7 @@ def test_nothing_is_said_of_fields_that_are_wrong_themselves():
     assert faults({"name": "n", "share": 0.5, "legs": 3}) == [("legs", "type")]
 
 
+@pytest.mark.asvs("14.2.4")
 def test_a_message_says_what_is_right_and_never_what_was_sent():
     with pytest.raises(InvalidError) as caught:
         read(Journey, b'{"name": "hunter2hunter2", "colour": "hunter2", "legs": "hunter2", "start": "hunter2"}')
@@ -145,12 +148,14 @@ def test_a_body_of_the_wrong_kind_is_one_fault_of_the_whole_body(raw):
     assert faults(raw) == [("", "type")]
 
 
+@pytest.mark.asvs("1.3.3")
 def test_a_nul_is_refused_wherever_it_hides():
     found = faults({"name": "a\0", "extra": {"k": [{"deep": "\0"}]}, "note": "\0"})
     assert found == [("name", "nul"), ("extra.k", "nul"), ("note", "nul")]
     assert read_value(dict[str, Any], {"k": "\\u0000"}) == {"k": "\\u0000"}, "a backslash and letters are no NUL"
 
 
+@pytest.mark.asvs("15.3.5")
 def test_numbers_are_not_guessed_from_other_things():
     for value in ("1", 1.5, True, None, [], {}):
         assert ("legs[0].wait", "type") in faults({"name": "n", "legs": [{"wait": value}]})

@@ -187,6 +187,7 @@ def test_ids_of_another_workspace_are_as_unknown_as_those_that_never_were(api, h
     assert api.get(CAMPAIGNS).json()["items"] == []
 
 
+@pytest.mark.asvs("2.3.3", "16.5.3")
 def test_a_launch_that_cannot_be_is_refused_as_one_list_and_nothing_is_made(api, house):
     steps = [
         {"position": 2, "subjects": [" "], "body": "{{FIRST_NAME"},
@@ -268,6 +269,7 @@ def test_status_is_changed_by_its_field_too(api, draft, woken):
         ("completed", "start", "campaign_completed"), ("completed", "pause", "campaign_completed"), ("completed", "resume", "campaign_completed"),
     ],
 )  # fmt: skip
+@pytest.mark.asvs("2.3.1")
 def test_an_illegal_move_is_refused_with_a_code(api, house, draft, status, move, code):
     house.run(
         "UPDATE campaigns SET status = %s, started_at = CASE WHEN %s <> 'draft' THEN now() END, completed_at = CASE WHEN %s = 'completed' THEN now() END",

@@ -60,6 +60,7 @@ def test_many_at_once_do_it_once(api, together):
     assert len(api.get(LISTS).json()["items"]) == 1
 
 
+@pytest.mark.asvs("14.2.2")
 def test_a_secret_in_a_kept_answer_is_sealed(api, database):
     made = api.post("/v1/api-keys", json={"name": "CI"}, headers={"Idempotency-Key": "k"}).json()["key"]
     with database.transaction() as db:
@@ -103,6 +104,7 @@ class TestASmallAllowance:
     def environ(self):
         return {"CLEANMAILS_API_RATE": "3"}
 
+    @pytest.mark.asvs("2.4.1")
     def test_who_asks_too_much_is_told_when_to_come_back(self, api, viewer):
         answers = [api.get(LISTS) for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]

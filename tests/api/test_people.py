@@ -76,6 +76,7 @@ def joined(boss, door):
 
 
 class TestInvitations:
+    @pytest.mark.asvs("6.4.1")
     def test_an_invitation_leads_in_with_its_role_and_works_once(self, boss, door):
         invitation = invite(boss, role="viewer")
         client = door()
@@ -117,6 +118,7 @@ class TestInvitations:
 
 
 class TestMembers:
+    @pytest.mark.asvs("8.3.1")
     def test_a_role_counts_from_the_next_request_on(self, boss, joined):
         eve, eve_id = joined("member")
         assert eve.post("/v1/outreach/lists", json={"name": "Mine"}).status_code == 201
@@ -199,6 +201,7 @@ class TestSecondFactor:
         assert answer.status_code == 200, answer.text
         return app, answer.json()["recovery_codes"]
 
+    @pytest.mark.asvs("6.5.1", "6.5.5")
     def test_once_confirmed_a_code_is_asked_for_and_works_once(self, boss, door, clock):
         app, _ = self.set_up(boss, clock)
         assert sign_in(door()).json()["code"] == "second_factor_required"
@@ -228,6 +231,7 @@ class TestSecondFactor:
         invitation = invite(boss, EMAIL, "viewer")
         assert come_in(door(), invitation, password=PASSWORD).json()["code"] == "second_factor_required"
 
+    @pytest.mark.asvs("7.5.1")
     def test_it_is_removed_with_the_password_only(self, boss, door, clock):
         self.set_up(boss, clock)
         assert boss.post("/v1/auth/second-factor/remove", json={"password": "not it at all"}).status_code == 401
@@ -242,6 +246,7 @@ class TestSecondFactor:
 
 
 class TestSessions:
+    @pytest.mark.asvs("7.5.2")
     def test_they_are_listed_and_ended(self, boss, door):
         other = door()
         sign_in(other)
@@ -257,6 +262,7 @@ class TestSessions:
         (mine,) = (each["id"] for each in boss.get("/v1/auth/sessions").json())
         assert eve.delete(f"/v1/auth/sessions/{mine}").status_code == 404
 
+    @pytest.mark.asvs("6.2.2", "6.2.3", "7.4.3")
     def test_a_new_password_ends_the_others(self, boss, door):
         other = door()
         sign_in(other)
@@ -266,6 +272,7 @@ class TestSessions:
         assert boss.get("/v1/auth/me").status_code == 200
         assert sign_in(other, password=NEW).status_code == 200
 
+    @pytest.mark.asvs("7.2.4")
     def test_signing_in_ends_the_session_that_was_there(self, boss, door):
         before = boss.cookies["auth_token"]
         sign_in(boss)
@@ -296,6 +303,7 @@ class TestAudit:
     def entries(self, boss, **query):
         return boss.get("/v1/audit", params=query).json()["items"]
 
+    @pytest.mark.asvs("16.2.1")
     def test_it_says_who_did_what_to_which_thing(self, boss, api):
         made = boss.post("/v1/outreach/lists", json={"name": "Prospects"}).json()["id"]
         api.patch(f"/v1/outreach/lists/{made}", json={"name": "Leads"})
@@ -377,6 +385,7 @@ class TestLostPasswords:
     def mailed(self, post):
         return [post.raw(mail.id).decode() for mail in post.mails()]
 
+    @pytest.mark.asvs("6.4.3")
     def test_a_link_comes_by_mail_works_once_and_ends_all_sessions(self, boss, door, post):
         assert door().post("/v1/auth/forgot", json={"email": EMAIL}).status_code == 202
         (raw,) = self.mailed(post)

@@ -55,6 +55,7 @@ def test_no_body_is_a_fault_of_the_body(anonymous, owner):
     assert [(fault["field"], fault["code"]) for fault in answer.json()["faults"]] == [("", "json")]
 
 
+@pytest.mark.asvs("15.2.2")
 def test_a_body_that_is_too_large_is_not_read(anonymous):
     assert anonymous.post("/v1/auth/login", content=b" " * 1_000_001).status_code == 413
 
@@ -68,6 +69,7 @@ def test_a_wrong_window_is_a_fault_of_its_parameter(api, query):
     assert [fault["field"] for fault in answer.json()["faults"]] == [query.partition("=")[0]]
 
 
+@pytest.mark.asvs("1.4.2")
 def test_an_id_beyond_all_ids_is_unknown(api):
     for path in ("/v1/api-keys", "/v1/outreach/domains", "/v1/outreach/senders"):
         assert api.delete(f"{path}/{2**63}").status_code == 404
@@ -91,6 +93,7 @@ def test_cursors_lead_through_the_whole_list_once(api):
     assert len(seen) == len(set(seen))
 
 
+@pytest.mark.asvs("16.5.1", "16.3.4")
 def test_the_unexpected_tells_a_number_and_no_more(settings, database, lines):
     @get("/broken", sync_to_thread=True, public=True)
     def broken() -> None:
@@ -105,6 +108,7 @@ def test_the_unexpected_tells_a_number_and_no_more(settings, database, lines):
     assert "inside" in str(failed["exc_info"])
 
 
+@pytest.mark.asvs("16.5.2")
 def test_a_ledger_that_does_not_answer_is_a_503_with_a_time_to_come_back(anonymous, database):
     database.close()
     answer = anonymous.get("/healthz")
@@ -140,6 +144,7 @@ def test_every_code_is_explained_and_none_is_made_up():
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/v1/auth/me"])
+@pytest.mark.asvs("3.4.1", "3.4.3", "3.4.4", "3.4.5", "3.4.6")
 def test_every_answer_has_the_security_headers(anonymous, path):
     headers = anonymous.get(path).headers
     assert "default-src 'none'" in headers["content-security-policy"]

@@ -90,6 +90,7 @@ def test_a_call_lists_the_refusals_that_follow_from_its_shape(document):
             assert "403" in statuses
 
 
+@pytest.mark.asvs("8.2.3", "15.3.3")
 def test_what_a_body_is_made_of_takes_nothing_else(document):
     schemas = document["components"]["schemas"]
     for _, _, operation in operations(document):

@@ -54,6 +54,7 @@ def link(tokens, mail):
     return f"/t/{tokens.sign(Purpose.CLICK, mail)}/link"
 
 
+@pytest.mark.asvs("3.5.4")
 def test_under_a_tracking_domain_there_is_nothing_to_sign_in_to(anonymous, api, house, pixel):
     house.run(
         "UPDATE workspaces SET tracking_domain = 'go.agency.example', tracking_verified_at = now() WHERE id = %s",
@@ -188,6 +189,7 @@ def test_the_link_that_nobody_sees_leads_nowhere_and_says_why(follow, link, stor
     assert [row["link"] for row in stored()] == [0]
 
 
+@pytest.mark.asvs("4.1.3", "15.3.4")
 def test_who_asks_is_believed_only_to_proxies_that_are_trusted():
     import ipaddress
 

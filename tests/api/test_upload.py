@@ -154,6 +154,7 @@ def test_an_import_of_another_workspace_is_not_there(api, stranger, upload):
     assert stranger.get(IMPORTS).json()["items"] == []
 
 
+@pytest.mark.asvs("5.2.1", "2.3.2")
 def test_a_file_above_the_limit_is_refused(api, prospects):
     answer = api.post(f"{LISTS}/{prospects}/upload", content=b"email\n", headers=CSV | {"Content-Length": "60000000"})
     assert answer.status_code == 413

@@ -23,6 +23,7 @@ BODIES = {
     "leads_create": {"email": "fresh@agency.example"},
     "integrations_create": {"kind": "hubspot", "credential": "x", "url": "http://127.0.0.1:1"},
     "integrations_change": {"name": "New"},
+    "lists_split": {"names": ["A half", "The other half"]},
     "lists_rename": {"name": "Renamed"},
     "personaldata_erase": {"email": "nobody@agency.example"},
     "dkimkeys_add": {"selector": "next"},
@@ -42,6 +43,9 @@ BODIES = {
 }
 """Bodies that are taken, where the document's example is not enough; `{lead_id}` and the like stand for ids."""
 
+
+MANY = {"leads_bulk": "lead_id", "unknowns_decide_many": "delivery_id"}
+"""What `ids` in a body are of."""
 
 QUERIES = {"events_stream": "?seconds=1", "oauth_callback": "?state=nobodys", "suppressions_remove": "?note=mistake"}
 """Queries without which a request is not one, or its answer would not end."""
@@ -94,6 +98,8 @@ class Route(msgspec.Struct, frozen=True):
             return b"email\r\nnew@agency.example\r\n", {"content-type": "text/csv"}
         value = dict(BODIES.get(self.name) or _example(*self.schema))
         value |= {name: ids[name] for name in value if name in ids}
+        if self.name == "leads_bulk":
+            value = {"action": "add_tags", "tags": ["warm"], "ids": [ids["lead_id"]]}
         if self.name == "unknowns_decide_many":
             value["ids"] = [ids["delivery_id"]]
         return json.dumps(value).encode(), {"content-type": "application/json"}
@@ -115,7 +121,10 @@ class Route(msgspec.Struct, frozen=True):
             )
         if self.media == "application/json":
             document, schema = self.schema
-            for place, value in foreign(document, schema, theirs.ids | {"workspace_id": theirs.workspace}):
+            named = theirs.ids | {"workspace_id": theirs.workspace}
+            if self.name in MANY:
+                named["ids"] = [theirs.ids[MANY[self.name]]]
+            for place, value in foreign(document, schema, named):
                 yield place, self.at(ids), json.dumps(json.loads(body) | value).encode(), headers
 
     def __str__(self):
@@ -148,6 +157,8 @@ def foreign(document, schema, ids):
     """(where, a body's part) for every field of a body that is an id: `lead_id`, `campaign_ids`, `lists: [{"id": 1}]`."""
     for name, field in resolved(document, schema).get("properties", {}).items():
         noun = name.removesuffix("s")
+        if name == "ids" and "ids" in ids:
+            yield name, {name: ids["ids"]}
         if name.endswith("_id") and name in ids:
             yield name, {name: ids[name]}
         elif name.endswith("_ids") and noun in ids:

@@ -192,6 +192,7 @@ def let_in_again(ours):
     )
 
 
+@pytest.mark.asvs("2.2.1", "15.2.2", "16.5.3")
 def test_nothing_that_comes_makes_the_application_fail(wire, ledger, doors, count):
     ours = ledger.ours
     ours.key("any")

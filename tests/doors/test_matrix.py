@@ -60,7 +60,8 @@ def holds_nothing(answer):
     """Whether a list is empty, a stream said nothing, or nothing was done."""
     if not answer.headers["content-type"].startswith("application/json"):
         return b"data:" not in answer.body
-    return answer.json().get("items") == [] or answer.json().get("replayed") == 0
+    said = answer.json()
+    return any(said.get(name) in ([], 0) for name in ("items", "replayed", "found", "decided"))
 
 
 class Watch:
@@ -99,6 +100,7 @@ def test_every_id_in_an_address_has_a_row_here(doors, ledger, count):
     assert all(ledger.ours.ids[noun] != ledger.theirs.ids[noun] for noun in wanted)
 
 
+@pytest.mark.asvs("8.2.2", "8.4.1")
 def test_foreign_ids_are_unknown_ids(wire, ledger, closed, unchanged, count):
     """In an address: every mix of our ids and theirs, in the name of our owner."""
     ours, theirs, findings = ledger.ours, ledger.theirs, []
@@ -112,6 +114,7 @@ def test_foreign_ids_are_unknown_ids(wire, ledger, closed, unchanged, count):
             refused = answer.status == 404 or (
                 route.is_page and route.method not in SAFE and answer.status in {303, 400}
             )
+            refused = refused or route.path.endswith("/preview/mail")  # a frame, which says why it is empty
             if not refused or FOREIGN in answer.body:
                 findings.append(f"{route} with {ids}: {answer.status} {answer.body[:200]}")
         unchanged(route, findings)
@@ -140,6 +143,7 @@ def test_foreign_ids_in_bodies_and_queries_are_unknown_ids(wire, ledger, closed,
     assert not findings, "\n".join(findings)
 
 
+@pytest.mark.asvs("8.2.1", "8.3.1")
 def test_a_role_does_what_the_table_says_and_no_more(wire, ours, closed, unchanged, count):
     """Who may not is told so before anything else; who may comes as far as an unknown id, or a body that is none."""
     findings = []
@@ -169,6 +173,7 @@ def test_a_role_does_what_the_table_says_and_no_more(wire, ours, closed, unchang
     assert not findings, "\n".join(findings)
 
 
+@pytest.mark.asvs("8.2.1")
 def test_a_key_without_the_scope_is_refused(wire, ours, closed, unchanged, count):
     findings = []
     for scope in SCOPES:
@@ -235,6 +240,7 @@ def test_nobody_is_let_in(wire, ledger, ours, closed, unchanged, count):
         {"origin": "null"},
     ],
 )
+@pytest.mark.asvs("3.5.1")
 def test_a_page_of_another_site_changes_nothing(wire, ours, doors, unchanged, count, site):
     """With the cookie, as a browser would send it if it were not `SameSite`. What strangers post on purpose (RFC 8058) needs no cookie."""
     findings = []
@@ -251,6 +257,7 @@ def test_a_page_of_another_site_changes_nothing(wire, ours, doors, unchanged, co
     assert not findings, "\n".join(findings)
 
 
+@pytest.mark.asvs("8.4.1")
 def test_our_owner_does_all_of_it_and_sees_nothing_of_theirs(wire, ledger, ours, closed, count):
     """The other side of the tests above: with our ids the same requests are taken. Nothing of the other workspace is shown or touched meanwhile."""
     theirs = ledger.theirs
@@ -270,7 +277,14 @@ def test_our_owner_does_all_of_it_and_sees_nothing_of_theirs(wire, ledger, ours,
     )
     before = [ledger.db.execute(watched.format(table), [theirs.workspace]).fetchone() for table in tables]
     findings, order = [], {"GET": 0, "HEAD": 0, "POST": 1, "PUT": 1, "PATCH": 1, "DELETE": 2}
-    last = ("account_change_password", "account_end_others", "account_switch", "people_remove", "workspaces_archive")
+    last = (
+        "leads_erase",
+        "account_change_password",
+        "account_end_others",
+        "account_switch",
+        "people_remove",
+        "workspaces_archive",
+    )
     ended = {"account_end_session", "people_remove"}
     for route in sorted(
         closed,

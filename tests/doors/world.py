@@ -267,7 +267,7 @@ class World:
                 self.workspace, kind, self.mark, f"http://127.0.0.1:1/{self.mark}",
             )  # fmt: skip
             self.run(
-                "UPDATE outlets SET sealed = %s WHERE id = %s", self.vault.seal(b"whsec_AAAA", f"outlet:{outlet}:secret"), outlet
+                "UPDATE outlets SET sealed = %s WHERE id = %s", self.vault.seal(b"whsec_AAAA" if kind == "webhook" else b"http://127.0.0.1:1/slack", f"outlet:{outlet}:secret"), outlet
             )  # fmt: skip
             self.run("INSERT INTO outlet_lanes (outlet_id, lane) SELECT %s, n FROM generate_series(0, 3) n", outlet)
             message = self.one(

@@ -49,6 +49,7 @@ def preparable(name: str) -> tuple[str, int]:
     return text.replace("%%", "%").strip(), len(names)
 
 
+@pytest.mark.asvs("1.2.4")
 def test_every_use_names_its_statement_in_full():
     assert [place for place, call in uses() if named(call) is None] == []
 

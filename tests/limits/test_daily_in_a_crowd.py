@@ -8,6 +8,8 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from cleanmails import launcher
 from cleanmails.limits.connect import connect
 from cleanmails.limits.daily import Daily
@@ -58,6 +60,7 @@ def planned(ledger):
     return count
 
 
+@pytest.mark.asvs("2.3.4")
 def test_no_sender_ever_exceeds_its_limit_and_nothing_of_it_is_lost(forgetful, tmp_path):
     ledger = tmp_path / "ledger"
     ledger.touch()

@@ -55,6 +55,7 @@ def test_there_are_enough_spellings():
 
 
 @pytest.mark.parametrize("host", SPELLINGS)
+@pytest.mark.asvs("1.3.6")
 def test_no_spelling_of_a_private_address_is_connected_to(host):
     dialled = Dialled()
     with pytest.raises(UnreachableError) as refused:
@@ -140,6 +141,7 @@ def test_ipv6_is_dialled_too():
         Connector(allow_private=True).connect("::1", server.getsockname()[1], 5).close()
 
 
+@pytest.mark.asvs("13.2.4", "13.2.5")
 def test_other_ports_are_refused_before_any_look_up(zone, resolver):
     with pytest.raises(UnreachableError) as refused:
         Connector(allow_private=True, ports=frozenset({465, 587}), resolver=resolver, dial=Dialled()).connect(

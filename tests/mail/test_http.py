@@ -142,6 +142,7 @@ def test_no_spelling_leads_to_an_address_that_is_not_of_the_open_internet(client
     assert {str(address) for address in dialled} <= {"93.184.215.14"}
 
 
+@pytest.mark.asvs("1.3.6")
 def test_a_name_that_changes_its_mind_is_connected_to_where_it_was_judged(client, dialled):
     for _ in range(3):
         with pytest.raises(UnreachableError):
@@ -216,6 +217,7 @@ def test_who_drips_a_byte_at_a_time_does_not_stretch_the_deadline():
     assert caught.value.code == "timeout"
 
 
+@pytest.mark.asvs("12.3.2")
 def test_who_never_speaks_tls_is_named():
     def talk(connection, _):
         connection.recv(65_536)
@@ -249,6 +251,7 @@ def test_a_kept_connection_that_was_closed_is_opened_anew():
     assert len(receiver.requests) == 2
 
 
+@pytest.mark.asvs("1.2.1")
 def test_a_header_with_a_line_break_is_never_sent():
     client = Client(Connector(allow_private=True).connect)
     with raw(lambda *_: None) as port, pytest.raises(HttpError):

@@ -148,6 +148,7 @@ class TestHeaders:
 
     @settings(deadline=None)
     @given(subject=ANY_TEXT, name=ANY_TEXT)
+    @pytest.mark.asvs("1.3.11")
     def test_no_text_adds_a_header_or_a_recipient(self, subject, name):
         mail = compose(letter(subject=subject, recipient_name=name, sender_name=name))
         message = email.message_from_bytes(mail.raw, policy=email.policy.default)

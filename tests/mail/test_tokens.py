@@ -25,6 +25,7 @@ def test_a_token_fits_into_a_link_and_stays_the_same():
     assert TOKENS.sign(Purpose.UNSUBSCRIBE, 7) == token
 
 
+@pytest.mark.asvs("9.2.2")
 def test_a_token_for_one_purpose_is_none_for_another():
     token = TOKENS.sign(Purpose.OPEN, 7)
     assert TOKENS.read(token, Purpose.UNSUBSCRIBE) is None
@@ -39,6 +40,7 @@ def test_a_key_that_was_retired_is_still_read_and_a_lost_one_is_not():
     assert TOKENS.read(new, Purpose.CLICK) is None
 
 
+@pytest.mark.asvs("9.1.3")
 def test_a_token_of_another_installation_is_none():
     assert Tokens({1: b"x" * 32}).read(TOKENS.sign(Purpose.CLICK, 7), Purpose.CLICK) is None
 
@@ -48,6 +50,7 @@ def test_the_key_to_sign_with_must_be_there():
         Tokens({1: b"k" * 32}, current=2)
 
 
+@pytest.mark.asvs("9.1.1")
 def test_no_mutated_token_is_accepted():
     dice = random.Random(1)
     for number in range(100_000):
@@ -65,6 +68,7 @@ def test_no_mutated_token_is_accepted():
         assert TOKENS.read(mutant, Purpose.UNSUBSCRIBE) is None
 
 
+@pytest.mark.asvs("9.1.2", "1.1.1")
 def test_other_spellings_of_the_same_bytes_are_no_tokens():
     token = TOKENS.sign(Purpose.UNSUBSCRIBE, 7)
     spare = [token[:-1] + letter for letter in ALPHABET if letter != token[-1]]

@@ -104,10 +104,12 @@ def test_an_archive_without_a_workbook_is_refused():
 
 
 @pytest.mark.parametrize("broken", ["<worksheet", "<a><b></a>", "\0"])
+@pytest.mark.asvs("5.2.2")
 def test_a_sheet_that_is_no_xml_is_refused(broken):
     assert refused(repacked(book(["email"]), {SHEET: broken})) == ["not_xlsx"]
 
 
+@pytest.mark.asvs("5.2.3")
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(monkeypatch):
     monkeypatch.setattr(xlsx, "MOST_SHEET", 100_000)
     monkeypatch.setattr(xlsx, "MOST_BESIDE", 100_000)
@@ -115,6 +117,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(monkeypatch):
     assert refused(repacked(book(["email"]), {"xl/sharedStrings.xml": b" " * 200_000})) == ["too_large_inside"]
 
 
+@pytest.mark.asvs("1.5.1")
 def test_entities_that_grow_without_end_are_refused():
     bomb = '<!DOCTYPE x [<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
     sheet = (

@@ -31,6 +31,7 @@ def test_whoever_is_not_signed_in_is_led_to_the_sign_in_and_back(visitor, owner)
 @pytest.mark.parametrize(
     "elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "", "/\r\nX: y"]
 )
+@pytest.mark.asvs("1.2.2", "3.7.2")
 def test_signing_in_leads_to_no_other_site(visitor, owner, elsewhere):
     back = visitor.post("/sign-in", data={"email": EMAIL, "password": PASSWORD, "next": elsewhere})
     assert back.headers["location"] == "/"
@@ -150,6 +151,7 @@ def test_a_program_gets_a_problem_where_a_person_gets_a_page(visitor):
     assert visitor.get("/v1/nowhere").headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.asvs("1.2.1", "1.1.2", "3.2.2")
 def test_what_strangers_write_is_shown_and_never_runs(browser, house):
     sender = house.sender()
     leads = house.leads("a@x.example", "b@x.example")
@@ -186,6 +188,7 @@ def test_no_page_holds_script_or_style_or_anything_from_elsewhere(browser, house
         assert "unsafe" not in policy
 
 
+@pytest.mark.asvs("14.3.2", "13.4.3")
 def test_pages_are_kept_by_nobody_and_static_files_for_ever(browser):
     page = browser.get("/")
     assert page.headers["cache-control"] == "no-store"

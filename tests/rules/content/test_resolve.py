@@ -57,6 +57,7 @@ class TestValues:
             ('<img src="{{X}}">', "https://x.example/a.png", '<img src="https://x.example/a.png">'),
         ],
     )
+    @pytest.mark.asvs("1.3.1")
     def test_a_value_is_escaped_by_where_it_lands(self, template, value, expected):
         assert markup(template, lead={"X": value}) == expected
 
@@ -70,6 +71,7 @@ class TestValues:
         assert markup('<a href="{{X|https://x.example}}">', lead={"X": value}) == '<a href="https://x.example">'
         assert markup('<a href="{{X}}">', lead={"X": value}, blank=True) == '<a href="">'
 
+    @pytest.mark.asvs("1.3.5", "1.3.7")
     def test_a_value_is_never_read_again(self):
         assert markup("<p>{{X}}</p>", lead={"X": "{a|b} {{EMAIL}} <b>"}) == "<p>{a|b} {{EMAIL}} &lt;b&gt;</p>"
 
