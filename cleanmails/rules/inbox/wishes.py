@@ -11,13 +11,16 @@ _LINES: Final = 6
 """Lines from the top of which one may be the whole wish; further down stand signatures."""
 
 _SHORT: Final = 300
-"""Characters of a text beside a subject that is the wish: what a mail program adds by itself."""
+"""Characters of a text whose every sentence is looked at; of one beside a subject that is the wish: what a mail program adds by itself."""
 
 _WORDS: Final = table("words")["optout"]
-_ALONE: Final = any_of(_WORDS["alone"])
+_ALONE: Final = re.compile(
+    rf"(?:(?:{_WORDS['before']}) ){{0,2}}(?:{any_of(_WORDS['alone']).pattern})(?: (?:{_WORDS['after']})){{0,2}}"
+)
 _ASKED: Final = any_of(_WORDS["asked"])
 _UNLESS: Final = any_of(_WORDS["unless"])
 _ANSWER: Final = re.compile(r"^(?:(?:re|aw|sv|vs|antw|odp|ynt|rif|res|fwd?|wg|tr|rv|回复|答复|返信)\s?[:：] ?)+")
+_SENTENCE: Final = re.compile(r"[.!?。！？\n]+")
 _PUNCTUATION: Final = re.compile(r"[^\w\s/-]+")
 
 
@@ -34,9 +37,10 @@ def by_words(letter: Inbound) -> bool:
     if not words or _UNLESS.search(words):
         return False
     lines = [line for line in (_bare(line) for line in text.splitlines()) if line]
-    return (
-        any(_ALONE.fullmatch(line) for line in [" ".join(lines), *lines[:_LINES]]) or _ASKED.search(words) is not None
-    )
+    alone = [" ".join(lines), *lines[:_LINES]]
+    if len(text) <= _SHORT:
+        alone += [_bare(sentence) for sentence in _SENTENCE.split(text)]
+    return any(_ALONE.fullmatch(each) for each in alone) or _ASKED.search(words) is not None
 
 
 def _bare(text: str) -> str:
