@@ -27,6 +27,7 @@ IDS = frozenset(
         "delivery_id",
         "dkim_key_id",
         "domain_id",
+        "entry_id",
         "event_id",
         "import_id",
         "integration_id",
@@ -243,6 +244,7 @@ class World:
             workspace, ids["campaign_id"], ids["lead_id"], ids["sender_id"], mark, mark,
         )  # fmt: skip
         for n, (state, where) in enumerate([("settled", thread), ("review", None)]):
+            ids["entry_id"] = ids.get("message_id")
             ids["message_id"] = self.one(
                 """INSERT INTO inbox_messages (workspace_id, sender_id, digest, folder, uid, state, kind, meaning, thread_id, lead_id, delivery_id, from_address,
                                                subject, body, reply, html, evidence, settled_at)
