@@ -30,7 +30,10 @@ INSERT INTO duties (name, done_at) VALUES (%(name)s::text, clock_timestamp())
 ON CONFLICT (name) DO UPDATE SET done_at = EXCLUDED.done_at;
 
 -- name: duty_ages
-SELECT name, extract(epoch FROM clock_timestamp() - done_at)::float8 AS age FROM duties;
+-- Seconds since each was last done, and since the first migration.
+SELECT name, extract(epoch FROM clock_timestamp() - done_at)::float8 AS age FROM duties
+UNION ALL
+SELECT 'installation', extract(epoch FROM clock_timestamp() - min(applied_at))::float8 FROM schema_migrations HAVING count(*) > 0;
 
 -- name: now
 -- The ledger's clock.

@@ -39,7 +39,7 @@ def did(db: Connection, duty: str) -> None:
 
 
 def duty_ages(db: Connection) -> dict[str, float]:
-    """Seconds since each duty was last done."""
+    """Seconds since each duty was last done, and since the `installation` was made."""
     return {row["name"]: row["age"] for row in db.execute(sql("workers.duty_ages"))}
 
 

@@ -18,6 +18,11 @@ LATE: Final[Mapping[str, tuple[int, str]]] = {
 }  # fmt: skip
 """By duty: the seconds after which it is late, and what to look for then."""
 
+INSTALLATION: Final = "installation"
+"""Under this name the ages have that of the installation itself."""
+
+_HOURLY: Final = 3_600
+
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
     """A duty with the seconds since it was last done (None: it never was), and what is amiss if it is late."""
@@ -29,12 +34,14 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judged(ages: Mapping[str, float]) -> list[Duty]:
-    """Every duty, given the seconds since each was last done."""
-    return [_judged(name, ages.get(name)) for name in LATE]
+    """Every duty, given the seconds since each was last done, and since the installation was made."""
+    return [_judged(name, ages.get(name), ages.get(INSTALLATION)) for name in LATE]
 
 
-def _judged(name: str, age: float | None) -> Duty:
+def _judged(name: str, age: float | None, installed: float | None) -> Duty:
     most, sentence = LATE[name]
+    if age is None and most > _HOURLY and installed is not None and installed <= most:
+        return Duty(name=name, age=None, late=False, sentence="")  # an hourly duty has its first turn yet to come
     if age is not None and age <= most:
         return Duty(name=name, age=age, late=False, sentence="")
     return Duty(name=name, age=age, late=True, sentence=sentence.format(age=_spelled(age)))

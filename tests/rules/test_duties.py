@@ -23,3 +23,11 @@ def test_who_did_it_too_long_ago_or_never_is_named_with_what_to_look_for(name, a
     [late] = [duty for duty in duties.judged(ages) if duty.late]
     assert late.name == name
     assert said in late.sentence
+
+
+def test_an_hourly_duty_is_not_late_before_its_first_turn():
+    ages = {name: age for name, age in FRESH.items() if name != "upkeep"}
+    assert [duty.name for duty in duties.judged(ages | {"installation": 600}) if duty.late] == []
+    assert [duty.name for duty in duties.judged(ages | {"installation": 9_001}) if duty.late] == ["upkeep"]
+    ages = {name: age for name, age in FRESH.items() if name != "plan"}
+    assert [duty.name for duty in duties.judged(ages | {"installation": 10}) if duty.late] == ["plan"]
