@@ -4,7 +4,7 @@ import argparse
 import importlib
 from collections.abc import Callable, Sequence
 
-NAMES = ("inbox", "pipeline", "plan", "render", "tracking", "validation", "webhooks")
+NAMES = ("inbox", "pages", "pipeline", "plan", "render", "tracking", "validation", "webhooks")
 
 
 def main(argv: Sequence[str]) -> int:

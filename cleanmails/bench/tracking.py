@@ -86,7 +86,7 @@ def measure(servers: settings.Servers, database: Database, seconds: float, event
     vault = Vault.from_settings(settings.load(environ))
     tokens = Tokens(vault.derive_all("tokens"), vault.current)
     paths = _paths(tokens, ids)
-    web = _web(environ, port)
+    web = start_web(environ, port)
     flat_out = asyncio.run(_load(port, paths, seconds))
     rate = flat_out.answered / flat_out.seconds
     paced = asyncio.run(_load(port, paths, seconds, rate=rate / 2))
@@ -98,8 +98,8 @@ def measure(servers: settings.Servers, database: Database, seconds: float, event
     stats = _read_statistics(environ, port, database, crowd.workspace_id, campaign, ids, events)
     return {
         "hits_per_s": round(rate),
-        "p99_ms": _percentile(paced.times, 99),
-        "p50_ms": _percentile(paced.times, 50),
+        "p99_ms": percentile(paced.times, 99),
+        "p50_ms": percentile(paced.times, 50),
         "lost_opens": lost_opens,
         "lost_unsubscribes": lost_unsubscribes,
         "stats_ms_at_10m": stats,
@@ -120,7 +120,7 @@ def _paths(tokens: Tokens, ids: Sequence[int]) -> list[bytes]:
     ]
 
 
-def _web(environ: dict[str, str], port: int) -> "subprocess.Popen[bytes]":
+def start_web(environ: dict[str, str], port: int) -> "subprocess.Popen[bytes]":
     """A web process that answers."""
     process = subprocess.Popen(
         [sys.executable, "-m", "cleanmails.cli", "web"],
@@ -194,7 +194,7 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path:
 
 def _leave(environ: dict[str, str], port: int, database: Database, tokens: Tokens, ids: Sequence[int]) -> int:
     """Unsubscribes that were answered and are not in the ledger, after a SIGKILL in their midst."""
-    web = _web(environ, port)
+    web = start_web(environ, port)
     done: list[int] = []
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         try:
@@ -226,7 +226,7 @@ def _read_statistics(
     with database.transaction() as db:
         values: dict[str, Any] = {"created_by": None, "name": "bench", "prefix": key[:14], "role": "viewer"}
         api_keys.create(db, workspace_id, key_hash=token_hash(key), now=workers.now(db), expires_at=None, **values)
-    web = _web(environ, port)
+    web = start_web(environ, port)
     times: list[float] = []
     with httpx.Client(headers={"Authorization": f"Bearer {key}"}) as client:
         for _ in range(READS):
@@ -235,8 +235,9 @@ def _read_statistics(
             times.append(1000 * (time.perf_counter() - begun))
     web.terminate()
     web.wait(60)
-    return _percentile(times[5:], 99)
+    return percentile(times[5:], 99)
 
 
-def _percentile(times: Sequence[float], percent: int) -> float:
+def percentile(times: Sequence[float], percent: int) -> float:
+    """The time within which so many of a hundred came."""
     return round(sorted(times)[min(len(times) - 1, len(times) * percent // 100)], 2)

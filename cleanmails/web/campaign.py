@@ -17,9 +17,10 @@ from cleanmails.api.given import Given
 from cleanmails.api.previews import Previews
 from cleanmails.api.senders import Senders
 from cleanmails.api.statistics import CampaignStatistics, Statistics
-from cleanmails.api.subjects import Subjects
+from cleanmails.api.subjects import StepSubjects, Subjects
 from cleanmails.errors import CleanmailsError, InvalidError
 from cleanmails.ledger import overview
+from cleanmails.ledger.db import Row
 from cleanmails.records import CampaignStatus, WalkOutcome, WalkState
 from cleanmails.web import activity, charts
 from cleanmails.web.desk import Desk, Page
@@ -42,8 +43,6 @@ class CampaignPage(Page):
         if campaign.status == CampaignStatus.DRAFT:
             return desk.go(f"/campaigns/{campaign_id}/settings")
         told: CampaignStatistics = desk.ask(Statistics.of_campaign, campaign_id=campaign_id)
-        with desk.database.transaction() as db:
-            endings = overview.endings(db, desk.principal.workspace_id, campaign_id)
         last = max((each.day for each in told.days), default=desk.now.date())
         days = [last - timedelta(days=n) for n in range(_DAYS - 1, -1, -1)]
         by_day = {each.day: each.figures for each in told.days}
@@ -57,8 +56,8 @@ class CampaignPage(Page):
             hold=desk.ask(Explain.sending_status, campaign_id=campaign_id),
             walks=desk.walks([campaign_id])[campaign_id],
             told=told,
-            subjects={each.step: each for each in desk.ask(Subjects.read, campaign_id=campaign_id).steps},
-            endings=endings,
+            subjects={each.step: each for each in _subjects(desk, campaign_id)},
+            endings=_endings(desk, campaign_id),
             sent=charts.bars(days, ("Sent", "sent", sent)),
             answers=charts.lines(days, ("Replies", "replied", replied), ("Bounces", "bounced", bounced)),
             zone=zone_of(desk, campaign),
@@ -293,6 +292,28 @@ def _frame(desk: Desk, campaign: Campaign, section: str) -> dict[str, Any]:
         "section": section,
         "now": desk.now,
     }
+
+
+def _subjects(desk: Desk, campaign_id: int) -> list[StepSubjects]:
+    """The subjects against each other; read off every delivery, so those of great campaigns are kept for a moment."""
+
+    def count() -> list[StepSubjects]:
+        found: list[StepSubjects] = desk.ask(Subjects.read, campaign_id=campaign_id).steps
+        return found
+
+    return desk.kept(
+        "subjects", campaign_id, count, lambda steps: sum(each.sent for step in steps for each in step.subjects)
+    )
+
+
+def _endings(desk: Desk, campaign_id: int) -> list[Row]:
+    """How walks ended."""
+
+    def count() -> list[Row]:
+        with desk.database.transaction() as db:
+            return overview.endings(db, desk.principal.workspace_id, campaign_id)
+
+    return desk.kept("endings", campaign_id, count, lambda rows: sum(row["leads"] for row in rows))
 
 
 def _mail(desk: Desk, campaign_id: int, wanted: dict[str, Any]) -> Response[str]:

@@ -11,7 +11,8 @@ import inspect
 import typing
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,8 @@ from cleanmails.settings import Settings
 from cleanmails.web.form import Form, form_of
 from cleanmails.web.render import look_of, render
 from cleanmails.web.tally import Tally
+
+T = TypeVar("T")
 
 _FLASH: Final = "flash"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -113,19 +116,24 @@ class Desk:
 
     def walks(self, ids: Sequence[int]) -> dict[int, Row]:
         """Where the walks of these campaigns stand (`overview.walk_states`). Of great campaigns it is what was counted a moment ago."""
-        return self._kept("walks", overview.walk_states).read(ids)
+        tally: Tally[Row] = self._tally("walks", lambda row: int(row["enrolled"]))
+        return {id: tally.read(id, partial(self._counted, overview.walk_states, id)) for id in ids}
 
-    def _kept(self, name: str, count: Callable[[Connection, int], Row]) -> Tally[Row]:
+    def kept(self, name: str, id: int, count: Callable[[], T], size: Callable[[T], int]) -> T:
+        """What `count` says of a thing of this workspace, or what it said a moment ago if that is made of many rows (`size`)."""
+        tally: Tally[T] = self._tally(name, size)
+        return tally.read(id, count)
+
+    def _counted(self, count: Callable[[Connection, int], Row], id: int) -> Row:
+        with self.database.transaction() as db:
+            return count(db, id)
+
+    def _tally(self, name: str, size: Callable[[T], int]) -> "Tally[T]":
         """A tally of this process."""
-        database, state = self.database, self.request.app.state
-
-        def counted(id: int) -> Row:
-            with database.transaction() as db:
-                return count(db, id)
-
+        state = self.request.app.state
         if name not in state:
-            state[name] = Tally(counted)
-        tally: Tally[Row] = state[name]
+            state[name] = Tally(size)
+        tally: Tally[T] = state[name]
         return tally
 
     def window(self, *, limit: int = 50, after: str = "after") -> pages.Window:
