@@ -136,8 +136,8 @@ def verdict(findings: Sequence[RecordFinding]) -> DomainStatus | None:
 def alignment(domain: str, findings: Sequence[RecordFinding]) -> list[Aligned]:
     """What DMARC makes of this domain's mail: it passes if DKIM or SPF passes for the very domain that stands in From (RFC 9989, 4.4)."""
     found = {finding.kind: finding for finding in findings}
-    if not found:
-        return []
+    if not {Kind.DKIM, Kind.SPF, Kind.DMARC} <= found.keys():
+        return []  # never looked at, or by an earlier version that looked at less
     dkim, spf, policy = found[Kind.DKIM], found[Kind.SPF], found[Kind.DMARC]
     by_dkim, by_spf = (
         None if each.state is RecordState.UNREACHABLE else each.state is RecordState.OK for each in (dkim, spf)
