@@ -110,6 +110,7 @@ def remember(database: Database, boxes: list[Mailbox], workspace_id: int, plots:
         past.know_domains(db, ((each.domain, each.provider, each.mx.split()[1]) for each in cast.companies()))
         past.write(db, told)
         past.dress_senders(db, workspace_id, _states(boxes, now))
+        workers.did(db, "upkeep")  # what it does each hour, a new installation has just done
     while figures.count(database):
         pass
     return told

@@ -30,7 +30,7 @@ PICTURES = {
     "lists": ("/lists", ""),
     "list": ("/lists/{}", "SELECT id FROM lists WHERE name LIKE 'SaaS founders%'"),
     "upload": ("/uploads/{}", "SELECT max(id) FROM imports"),
-    "inbox": ("/inbox", ""),
+    "inbox": ("/inbox/{}", "SELECT id FROM threads WHERE last_kind = 'reply' ORDER BY last_at DESC LIMIT 1"),
     "senders": ("/senders", ""),
     "sender": ("/senders/{}", "SELECT id FROM senders WHERE address LIKE 'henry@%'"),
     "domains": ("/domains", ""),
