@@ -329,14 +329,14 @@ class Leads(Controller):
             if data.list_id is not None:
                 lists.read(db, workspace, data.list_id)
             found, more = _meant(db, workspace, data)
-        changed = 0
+        met = changed = 0
         for at in range(0, len(found), BULK_STEP):
             with database.transaction() as db:
-                changed += _ACTIONS[data.action](
-                    db, workspace, data, leads.known(db, workspace, found[at : at + BULK_STEP])
-                )
+                known = leads.known(db, workspace, found[at : at + BULK_STEP])
+                met += len(known)
+                changed += _ACTIONS[data.action](db, workspace, data, known)
         enqueue("plan")
-        return BulkDone(found=len(found), changed=changed, more=more)
+        return BulkDone(found=met, changed=changed, more=more)
 
     @get("/tags", sync_to_thread=True)
     def list_tags(self, database: Given[Database], principal: Given[Principal]) -> list[TagCount]:
