@@ -41,7 +41,7 @@ COMMANDS: Final = {
     "owner": ("cleanmails.api.owner:main", "make the first user, or give one a new password"),
     "bench": (
         "cleanmails.bench.run:main",
-        "measure one part: pages, pipeline, plan, render, tracking, validation or webhooks",
+        "measure one part: import, inbox, pages, pipeline, plan, render, tracking, validation or webhooks",
     ),
     "sbom": ("cleanmails.sbom:main", "list what this installation is made of (CycloneDX), or its licences"),
     "settings": (

@@ -29,7 +29,7 @@ COPY arrivals (line, email, first_name, last_name, company, fields, raw, fault) 
 
 -- name: analyse_arrivals
 -- Nobody else does it for a table of one connection, and without it a large file is joined as if it were a small one.
-ANALYZE arrivals (line, email);
+ANALYZE arrivals (line, email, fault);
 
 -- name: analyse_refused
 ANALYZE refused (line);
@@ -110,6 +110,19 @@ WITH made AS (
     RETURNING l.id, l.email, l.xmax = 0 AS fresh
 )
 INSERT INTO taken SELECT email, id, fresh FROM made;
+
+-- name: create_many
+-- The same for a large file, a quarter cheaper: whoever creates one of them at this moment makes all of it fail, and it is tried again.
+WITH made AS (
+    INSERT INTO leads AS l (workspace_id, email, first_name, last_name, company, fields, source, lawful_basis, tags)
+    SELECT %(workspace_id)s::bigint, a.email, a.first_name, a.last_name, a.company, a.fields,
+           %(source)s::text, %(lawful_basis)s::text, %(tags)s::text[]
+    FROM arrivals a
+    WHERE a.fault IS NULL AND NOT EXISTS (SELECT FROM refused r WHERE r.line = a.line) AND NOT EXISTS (SELECT FROM taken t WHERE t.email = a.email)
+    ORDER BY a.email
+    RETURNING l.id, l.email
+)
+INSERT INTO taken SELECT email, id, true FROM made;
 
 -- name: tell_created
 INSERT INTO events (at, workspace_id, type, lead_id, data)

@@ -197,7 +197,7 @@ FROM blocks CROSS JOIN LATERAL (
        l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
     FROM leads l
     WHERE lead_words(l.workspace_id, l.id, l.email || ' ' || l.first_name || ' ' || l.last_name || ' ' || l.company)
-          @@ (SELECT string_agg('''' || %(workspace_id)s::bigint || '.' || blocks.block || '/' || word || ''':*', ' & ') FROM unnest(%(words)s::text[]) AS word)::tsquery
+          @@ (SELECT string_agg('''' || %(workspace_id)s::bigint || '.' || blocks.block || '/' || replace(replace(word, '\', '\\'), '''', '''''') || ''':*', ' & ') FROM unnest(%(words)s::text[]) AS word)::tsquery
       AND l.workspace_id + 0 = %(workspace_id)s::bigint AND l.id + 0 > %(after)s::bigint
       AND (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
       AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
@@ -279,3 +279,7 @@ WHERE cl.lead_id = ANY (%(ids)s::bigint[]) AND d.sending_at IS NOT NULL;
 -- name: delete_leads
 DELETE FROM leads WHERE workspace_id = %(workspace_id)s::bigint AND id = ANY (%(ids)s::bigint[])
 RETURNING id;
+
+-- name: leave_lists
+-- Of leads that are gone.
+DELETE FROM list_leads WHERE lead_id = ANY (%(ids)s::bigint[]);

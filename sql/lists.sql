@@ -78,19 +78,27 @@ RETURNING lead_id;
 
 -- name: merge_lists
 -- All who are on other lists, each once.
-INSERT INTO list_leads (list_id, lead_id)
-SELECT DISTINCT %(id)s::bigint, ll.lead_id
-FROM list_leads ll JOIN lists s ON s.id = ll.list_id AND s.workspace_id = %(workspace_id)s::bigint
-WHERE s.id = ANY (%(others)s::bigint[])
-ORDER BY ll.lead_id
+WITH wanted AS MATERIALIZED (
+    SELECT l.id FROM leads l
+    WHERE l.workspace_id = %(workspace_id)s::bigint
+      AND l.id IN (SELECT ll.lead_id FROM list_leads ll JOIN lists s ON s.id = ll.list_id AND s.workspace_id = %(workspace_id)s::bigint
+                   WHERE s.id = ANY (%(others)s::bigint[]))
+    ORDER BY l.id
+    FOR KEY SHARE
+)
+INSERT INTO list_leads (list_id, lead_id) SELECT %(id)s::bigint, id FROM wanted
 ON CONFLICT DO NOTHING
 RETURNING lead_id;
 
 -- name: deal_out
 -- The leads of a list over others, evenly and by a hash: who came from one file, or one company, does not end up together.
+WITH dealt AS MATERIALIZED (
+    SELECT l.id FROM leads l WHERE l.id IN (SELECT lead_id FROM list_leads WHERE list_id = %(id)s::bigint)
+    ORDER BY l.id
+    FOR KEY SHARE
+)
 INSERT INTO list_leads (list_id, lead_id)
-SELECT (%(parts)s::bigint[])[1 + mod(row_number() OVER (ORDER BY hashint8extended(ll.lead_id, 0), ll.lead_id) - 1, cardinality(%(parts)s::bigint[]))::integer], ll.lead_id
-FROM list_leads ll WHERE ll.list_id = %(id)s::bigint;
+SELECT (%(parts)s::bigint[])[1 + mod(row_number() OVER (ORDER BY hashint8extended(id, 0), id) - 1, cardinality(%(parts)s::bigint[]))::integer], id FROM dealt;
 
 -- name: on_others
 -- Who of a list is on others too: on these, or (NULL) on any that is in use.

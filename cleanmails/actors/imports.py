@@ -94,15 +94,15 @@ def take_next(
     try:
         totals = _take(database, it, stopping)
     except Stopped:
-        with database.transaction() as db:
-            imports.release(db, it)
+        _give_back(database, it, stopping)
     except (LostError, NotFoundError):
         logger.info("import.left", import_id=it.id)
         _drop(database, it)
     except InvalidError as error:
         _fail(database, it, error.faults)
-    except BusyError:
-        raise  # the ledger is away, and so is this worker's lease: it begins anew
+    except BusyError as error:
+        logger.warning("import.put_back", import_id=it.id, reason=error.message)
+        _give_back(database, it, stopping)
     except CleanmailsError as error:
         _fail(database, it, [Fault("list_id", error.code, error.message)])
     else:
@@ -116,6 +116,19 @@ def take_next(
             "import.taken", import_id=it.id, list_id=it.list_id, seconds=round(stopwatch() - begun, 1), **figures
         )
     return True
+
+
+def _give_back(database: Database, it: Claim, stopping: Callable[[], bool]) -> None:
+    """Puts an import back in its place, also where the ledger is away for a while: what a living worker holds, nobody else takes."""
+    while True:
+        try:
+            with database.transaction() as db:
+                imports.release(db, it)
+        except BusyError:
+            if stopping():
+                return  # and so it is a dead worker's
+        else:
+            return
 
 
 def _take(database: Database, it: Claim, stopping: Callable[[], bool]) -> Totals:

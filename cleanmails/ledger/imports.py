@@ -12,8 +12,9 @@ from itertools import count, islice
 from typing import Any, Final, Literal
 
 import msgspec
+import psycopg
 
-from cleanmails.errors import Fault, NotFoundError, StateError
+from cleanmails.errors import BusyError, Fault, NotFoundError, StateError
 from cleanmails.ledger import lists, walks
 from cleanmails.ledger.db import Connection, Database, Row
 from cleanmails.ledger.statements import sql
@@ -76,7 +77,8 @@ def take(
 ) -> Totals:
     """Takes leads into the workspace and onto a list, and enrolls them in the running campaigns that it feeds; at most once a transaction.
 
-    `arrivals` may come as slowly as memory likes: they are streamed to the server. NotFoundError, StateError (`list_archived`).
+    `arrivals` may come as slowly as memory likes: they are streamed to the server. NotFoundError, StateError (`list_archived`); BusyError where
+    another transaction creates one of many leads at the same moment.
     """
     if list_id is not None:
         lists.read(db, workspace_id, list_id)
@@ -113,7 +115,7 @@ def take_brought(
     db.execute(known, workspace)
     if large:
         db.execute(sql("imports.analyse_taken"))
-    db.execute(sql("imports.create_leads"), given)
+    _create(db, given, large=large)
     told()
     data = {} if list_id is None else {"list_id": list_id}
     db.execute(sql("imports.tell_created"), workspace | {"data": msgspec.json.encode(data).decode()})
@@ -329,6 +331,13 @@ class File(io.RawIOBase):
                 raise NotFoundError("The file is gone: the import was cancelled.")
             self._held = (number, bytes(row["data"]))
         return self._held[1]
+
+
+def _create(db: Connection, given: dict[str, Any], *, large: bool) -> None:
+    try:
+        db.execute(sql("imports.create_many") if large else sql("imports.create_leads"), given)
+    except psycopg.errors.UniqueViolation as error:
+        raise BusyError("Somebody else added one of these leads at this moment; it is tried again.") from error
 
 
 def _copy(db: Connection, arrivals: Iterable[Arrival]) -> int:

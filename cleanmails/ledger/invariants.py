@@ -110,6 +110,12 @@ INVARIANTS: Final = (
         "Bytes that are missing cannot be sent again, and bytes left over hold personal data: report it.",
     ),
     Invariant(
+        "lists_hold_leads",
+        "Whoever is on a list is a lead of the list's workspace.",
+        sql("invariants.lists_hold_leads"),
+        "Nobody is mailed by such a row; delete it, and report how many there were.",
+    ),
+    Invariant(
         "figures_add_up",
         "Statistics are what the events add up to.",
         sql("figures.add_up"),

@@ -163,7 +163,10 @@ def delete_all(db: Connection, workspace_id: int, lead_ids: Sequence[int]) -> in
     walks.hold(db, workspace_id, lead_ids)
     mailed = {row["lead_id"] for row in db.execute(sql("leads.mailed"), {"ids": list(lead_ids)})}
     values = {"workspace_id": workspace_id, "ids": [each for each in lead_ids if each not in mailed]}
-    return db.execute(sql("leads.delete_leads"), values).rowcount
+    deleted = [row["id"] for row in db.execute(sql("leads.delete_leads"), values)]
+    # A statement of its own: whoever was putting one on a list held it, and was waited for.
+    db.execute(sql("leads.leave_lists"), {"ids": deleted})
+    return len(deleted)
 
 
 def _far(wanted: Filter) -> bytes:

@@ -6,7 +6,7 @@ MOST_WORDS: Final = 10
 _LONGEST: Final = 100
 
 # As `lead_words` in the schema cuts a lead's text into words.
-_BETWEEN: Final = str.maketrans(dict.fromkeys("@._-+,'()/&\"\\\t\r\n", " "))
+_BETWEEN: Final = str.maketrans(dict.fromkeys("@.-_+(/", " "))
 
 
 def words(text: str) -> list[str]:

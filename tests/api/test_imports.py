@@ -1,6 +1,7 @@
 """Files of leads as jobs: looked into, mapped, taken by a worker all at once, followed, cancelled, and never half."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
@@ -76,6 +77,14 @@ def taken(api, upload, work_off):
 
 def totals(body):
     return {name: body[name] for name in FIGURES}
+
+
+def waits(database):
+    """Whether somebody waits for a lock; asked in a transaction of its own, since one sees the same all along."""
+    with database.transaction() as db:
+        return db.execute(
+            "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ).fetchall()
 
 
 def codes(answer):
@@ -310,6 +319,27 @@ def test_a_worker_that_is_told_to_stop_puts_the_import_back(api, upload, databas
     assert api.get(f"{IMPORTS}/{made['id']}").json()["state"] == "queued"
     assert work_off() == 1
     assert api.get(f"{IMPORTS}/{made['id']}").json()["created"] == 1
+
+
+def test_a_lead_that_somebody_else_adds_at_this_moment_lets_the_import_begin_anew(
+    api, upload, database, worker, work_off
+):
+    """A large file, of whose addresses another transaction holds one that is not committed yet."""
+    made = upload("email\n" + "".join(f"p{n}@example.com\n" for n in range(1_500)))
+    api.post(f"{IMPORTS}/{made['id']}/start", json={})
+    with database.session() as other:
+        other.execute("BEGIN")
+        other.execute("INSERT INTO leads (workspace_id, email) SELECT min(id), 'p7@example.com' FROM workspaces")
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(taking.take_next, database, worker, LEASE)
+            while not waits(database):
+                assert not first.done()
+            other.execute("COMMIT")
+            assert first.result(timeout=60)
+    assert api.get(f"{IMPORTS}/{made['id']}").json()["state"] == "queued"
+    assert work_off() == 1
+    body = api.get(f"{IMPORTS}/{made['id']}").json()
+    assert (body["state"], body["created"], body["updated"]) == ("done", 1_499, 1)
 
 
 def test_a_file_that_turns_out_to_be_none_fails_with_the_reason(api, upload, work_off):

@@ -230,7 +230,7 @@ ADDRESSES = [f"p{n}@{domain}" for n in range(4) for domain in ("a.example", "b.e
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_in_are_rows_accounted_for(database, house, known, banned, rows):
-    house.run("TRUNCATE leads, suppressions, imports, lists CASCADE")
+    house.run("TRUNCATE leads, list_leads, suppressions, imports, lists CASCADE")
     made = house.list()
     for email, status in known.items():
         [lead] = house.leads(email)

@@ -134,6 +134,12 @@ DAMAGES = [
         f"""UPDATE campaign_leads SET state = 'ended', due_at = NULL, outcome = 'removed', ended_at = now()
             WHERE lead_id = {OF.format("deferred")}""",
     ),
+    ("lists_hold_leads", "INSERT INTO list_leads (list_id, lead_id) SELECT 0, id FROM leads LIMIT 1"),
+    (
+        "lists_hold_leads",
+        "INSERT INTO lists (workspace_id, name) SELECT id, 'L' FROM workspaces LIMIT 1",
+        "INSERT INTO list_leads SELECT id, 0 FROM lists",
+    ),
     ("days_are_counted", "UPDATE sender_days SET used = used - 1"),
     ("days_are_counted", "DELETE FROM sender_days"),
     ("runs_are_counted", "UPDATE campaign_runs SET sent = sent + 1"),
