@@ -19,8 +19,12 @@ from tests.web.test_everywhere import RIGHT_TO_LEFT, live
 
 EMAIL = "owner@agency.example"
 AXE = (files(axe.__package__) / "axe.min.js").read_text()
-RULES = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
-CONTRAST = {"resultTypes": ["violations"], "runOnly": {"type": "rule", "values": ["color-contrast"]}}
+RULES = {
+    "resultTypes": ["violations"],
+    "iframes": False,
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"],
+}
+CONTRAST = {"resultTypes": ["violations"], "iframes": False, "runOnly": {"type": "rule", "values": ["color-contrast"]}}
 AT_ONCE = """() => {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync("*, *::before, *::after { transition: none !important; animation: none !important; }");
