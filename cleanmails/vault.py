@@ -19,6 +19,7 @@ from cleanmails.errors import CleanmailsError, SettingsError
 from cleanmails.settings import Settings
 
 _VERSION: Final = 1
+_FIRST: Final = 1
 _NONCE: Final = 12
 _HEAD: Final = 2 + _NONCE
 
@@ -48,6 +49,8 @@ class Vault:
                 raise SettingsError(
                     "CLEANMAILS_SECRET_KEY and the CLEANMAILS_OLD_KEYS cannot be told apart; make another secret key."
                 )
+        # What was sealed, and links that were signed, before a key's id was made of the key say 1: the first key that there was.
+        keys.setdefault(_FIRST, (*settings.old_keys, settings.secret_key)[0])
         return cls(keys, current=key_id(settings.secret_key))
 
     def seal(self, plain: bytes, bound_to: str) -> bytes:
@@ -74,8 +77,8 @@ class Vault:
 
     @property
     def ids(self) -> frozenset[int]:
-        """The ids of all keys."""
-        return frozenset(self._keys)
+        """The ids of all keys, each of which is made of its key."""
+        return frozenset(number for number, key in self._keys.items() if number == key_id(key))
 
     @property
     def current(self) -> int:

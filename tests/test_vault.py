@@ -88,3 +88,12 @@ def test_keys_that_cannot_be_told_apart_stop_the_start():
     twin = next(key for n in range(1, 10_000) if key_id(key := n.to_bytes(32)) == key_id(NEW))
     with pytest.raises(SettingsError, match="CLEANMAILS_OLD_KEYS"):
         Vault.from_settings(load({"CLEANMAILS_SECRET_KEY": NEW.hex(), "CLEANMAILS_OLD_KEYS": twin.hex()}))
+
+
+def test_what_was_sealed_before_keys_had_ids_of_their_own_opens():
+    sealed = Vault({1: OLD}, current=1).seal(b"hunter2", "x")
+    for environment in (
+        {"CLEANMAILS_SECRET_KEY": OLD.hex()},
+        {"CLEANMAILS_SECRET_KEY": NEW.hex(), "CLEANMAILS_OLD_KEYS": OLD.hex()},
+    ):
+        assert Vault.from_settings(load(environment)).open(sealed, "x") == b"hunter2"

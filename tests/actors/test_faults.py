@@ -369,7 +369,7 @@ def test_a_mail_that_was_marked_and_cut_before_its_dot_is_known_to_be_unsent(
     _, args = work.queues.messages.popleft()
     fragile = new_work(progress=breaking("before_commit"))
     hand = send.Hand(fragile)
-    session = hand.session(fragile, house.all("SELECT * FROM senders")[0])
+    session = hand.session(fragile, house.all("SELECT *, false AS oauth FROM senders")[0])
     cut(session)
     with pytest.raises(BrokenError):
         send.send(fragile, hand, send.Turns(), *args)

@@ -9,7 +9,7 @@ from cleanmails.ledger import campaigns, imports
 from cleanmails.records import CampaignStatus, DeliveryState, OnSenderLoss, Step, Trigger
 
 SETTINGS = {
-    "name": "Spring", "check_reply": True, "track_opens": False, "track_clicks": False, "schedule": None, "launch_at": None,
+    "name": "Spring", "check_reply": True, "stop_company_on_reply": False, "track_opens": False, "track_clicks": False, "schedule": None, "launch_at": None,
     "max_new_leads_per_day": None, "on_sender_loss": "wait", "missing_field": "hold", "promote_winner": None,
     "skip_validation": ["disposable"],
 }  # fmt: skip
