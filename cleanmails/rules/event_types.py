@@ -10,10 +10,10 @@ import msgspec
 
 
 class EmailData(msgspec.Struct, frozen=True, kw_only=True):
-    """Which mail it was: its step, and to whom it went under which subject. `evidence`: how an unknown outcome was settled later."""
+    """Which mail it was: its step, and to whom it went under which subject (null once the lead was erased). `evidence`: how an unknown outcome was settled later."""
 
     step: int
-    email: str
+    email: str | None = None
     message_id: str | None = None
     subject: str | None = None
     evidence: str | None = None
