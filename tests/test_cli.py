@@ -63,7 +63,7 @@ def test_each_process_of_the_procfile_is_a_command():
 
 def test_each_target_of_the_makefile_is_known_to_run():
     (targets,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(targets.split()) <= {"env", "test", "machine", *COMMANDS}
+    assert set(targets.split()) <= {"env", "test", "machine", "screenshots", *COMMANDS}
 
 
 def test_an_old_python_can_read_run_far_enough_to_say_so():
