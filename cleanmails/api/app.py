@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
 from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -149,22 +150,17 @@ def create_app(
     """The API on a ledger. `enqueue(name)` wakes an actor (without it nobody is woken, and the next tick does the work). `dashboard` are the
     handlers of the pages, which share all of this; `refuse` answers every error, and may show people a page in place of a problem.
     """
-    vault = vault or Vault.from_settings(settings)
-    clock = clock or _now
-    wake = enqueue or _nobody
-    recorder = Recorder(database)
+    return routed(dashboard, refuse).furnish(settings, database, vault=vault, enqueue=enqueue, clock=clock)
+
+
+def routed(dashboard: Sequence[ControllerRouterHandler] = (), refuse: problems.Handler = problems.answer) -> "Routes":
+    """The API's routes without an installation behind them: to read hundreds of handlers takes most of a second."""
     app = Litestar(
         route_handlers=[*CONTROLLERS, *dashboard],
-        on_shutdown=[recorder.close],
-        state=State({"database": database, "settings": settings, "clock": clock}),
+        on_shutdown=[_close],
         dependencies={
-            "database": _value(database),
-            "settings": _value(settings),
-            "vault": _value(vault),
-            "enqueue": _value(wake),
-            "gate": _value(Gate()),
-            "resolver": _value(Resolver(settings.dns_servers)),
-            "now": Provide(clock, sync_to_thread=False),
+            **{name: _from_state(name) for name in ("database", "settings", "vault", "enqueue", "gate", "resolver")},
+            "now": Provide(_time, sync_to_thread=False),
             "principal": Provide(_principal, sync_to_thread=False),
             "window": Provide(pages.window, sync_to_thread=False),
         },
@@ -176,17 +172,49 @@ def create_app(
         logging_config=None,
         openapi_config=reference.config(),
     )
-    tokens = Tokens(vault.derive_all("tokens"), vault.current)
-    # An answer that is given once more was brought about once: so the audit stands inside.
-    comfort = Comfort(
-        audit.audited(app.asgi_handler, database, clock), database, vault, Meter(settings.api_rate), clock
-    )
-    app.asgi_handler = _served(
-        tracking.around(hosts.around(comfort, database, settings.public_url), recorder, tokens),
-        settings.trusted_proxies,
-        (*SECURITY_HEADERS, STAY) if settings.public_url.startswith("https:") else SECURITY_HEADERS,
-    )
-    return app
+    return Routes(app, app.asgi_handler)
+
+
+class Routes(msgspec.Struct, frozen=True):
+    """An application that lacks its installation, and the handler of its routes alone."""
+
+    app: Litestar
+    handler: ASGIApp
+
+    def furnish(
+        self,
+        settings: Settings,
+        database: Database,
+        *,
+        vault: Vault | None = None,
+        enqueue: Enqueue | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> Litestar:
+        """The application on this installation, in place of the one it may have stood on before."""
+        vault, clock = vault or Vault.from_settings(settings), clock or _now
+        recorder = Recorder(database)
+        self.app.state = State(
+            {
+                "database": database,
+                "settings": settings,
+                "vault": vault,
+                "clock": clock,
+                "enqueue": enqueue or _nobody,
+                "gate": Gate(),
+                "resolver": Resolver(settings.dns_servers),
+                "recorder": recorder,
+            }
+        )
+        tokens = Tokens(vault.derive_all("tokens"), vault.current)
+        # An answer that is given once more was brought about once: so the audit stands inside.
+        audited = audit.audited(self.handler, database, clock)
+        comfort = Comfort(audited, database, vault, Meter(settings.api_rate), clock)
+        self.app.asgi_handler = _served(
+            tracking.around(hosts.around(comfort, database, settings.public_url), recorder, tokens),
+            settings.trusted_proxies,
+            (*SECURITY_HEADERS, STAY) if settings.public_url.startswith("https:") else SECURITY_HEADERS,
+        )
+        return self.app
 
 
 def _served(inner: ASGIApp, trusted: Sequence[client.Network], security: Sequence[tuple[bytes, bytes]]) -> ASGIApp:
@@ -238,8 +266,21 @@ def _principal(request: Request[Any, Any, Any]) -> auth.Principal:
     return found
 
 
-def _value(value: object) -> Provide:
-    return Provide(lambda: value, sync_to_thread=False)
+def _from_state(name: str) -> Provide:
+    def found(state: State) -> object:
+        return state[name]
+
+    return Provide(found, sync_to_thread=False)
+
+
+def _time(state: State) -> datetime:
+    now: datetime = state.clock()
+    return now
+
+
+def _close(app: Litestar) -> None:
+    """What was gathered in memory is written before the process ends."""
+    app.state.recorder.close()
 
 
 def _now() -> datetime:

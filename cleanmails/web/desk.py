@@ -218,9 +218,8 @@ class Desk:
         own = {"request": self.request, "principal": self.principal, "now": self.now}
         if name in own:
             return own[name]
-        provided = self.request.app.dependencies[name]
-        assert isinstance(provided, Provide)
-        return provided.dependency()
+        found: object = self.request.app.state[name]
+        return found
 
 
 def desk_of(

@@ -15,7 +15,7 @@ from litestar.types import ControllerRouterHandler
 
 from cleanmails import log
 from cleanmails import settings as configuration
-from cleanmails.api.app import create_app
+from cleanmails.api.app import Routes, routed
 from cleanmails.ledger.db import Database
 from cleanmails.settings import Settings
 from cleanmails.web.campaign import CampaignPage
@@ -76,10 +76,15 @@ def main(argv: Sequence[str]) -> int:
 
 def application(settings: Settings, database: Database, enqueue: Callable[[str], None] | None = None) -> Litestar:
     """The API with the dashboard."""
+    return site().furnish(settings, database, enqueue=enqueue)
+
+
+def site() -> Routes:
+    """The routes of the API and of the dashboard."""
     # What is asked for by its digest never changes; the page of who unsubscribes, which is made elsewhere, knows no digest.
     assets = _files(f"/assets/{version()}", CacheControlHeader(max_age=31_536_000, public=True, immutable=True))
     static = _files("/static", CacheControlHeader(max_age=3_600, public=True))
-    return create_app(settings, database, enqueue=enqueue, dashboard=[*PAGES, assets, static], refuse=refuse)
+    return routed([*PAGES, assets, static], refuse)
 
 
 def _files(path: str, kept: CacheControlHeader) -> Router:

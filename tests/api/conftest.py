@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 from litestar.testing import TestClient
 
 from cleanmails.api import passwords
-from cleanmails.api.app import create_app
+from cleanmails.api.app import routed
 from cleanmails.api.auth import KEY_PREFIX, token_hash
 from cleanmails.ledger import api_keys, users, workspaces
 from cleanmails.ledger.db import Database
@@ -82,9 +82,15 @@ def owner(database, password_hash):
         return users.home(db, users.read_by_email(db, EMAIL)["id"])["workspace_id"]
 
 
+@pytest.fixture(scope="session")
+def routes():
+    """Read once: they cost most of a second."""
+    return routed()
+
+
 @pytest.fixture
-def app(settings, database, clock, woken):
-    return create_app(settings, database, clock=clock, enqueue=woken.append)
+def app(routes, settings, database, clock, woken):
+    return routes.furnish(settings, database, clock=clock, enqueue=woken.append)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from litestar.testing import TestClient
 
-from cleanmails.web.server import application
+from cleanmails.web import server
 from tests.actors.house import House
 from tests.api.conftest import (  # noqa: F401 - fixtures
     EMAIL,
@@ -20,10 +20,16 @@ from tests.api.conftest import (  # noqa: F401 - fixtures
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Site": "same-origin"}
 
 
+@pytest.fixture(scope="session")
+def site():
+    """Read once: its handlers cost most of a second."""
+    return server.site()
+
+
 @pytest.fixture
-def visitor(settings, database):  # noqa: F811
+def visitor(site, settings, database):  # noqa: F811
     """Somebody's browser, nobody signed in."""
-    with TestClient(application(settings, database), raise_server_exceptions=False) as client:
+    with TestClient(site.furnish(settings, database), raise_server_exceptions=False) as client:
         client.headers.update(BROWSER)
         client.follow_redirects = False
         yield client
