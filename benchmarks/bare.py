@@ -16,7 +16,7 @@ from cleanmails.mail.smtp import Endpoint, Session
 from cleanmails.records import Security
 
 
-def share(port, mails, start, done):
+def share(port, mails, start, done) -> None:
     make = render.ours(dkim.generate_key()[0])
     session = Session(
         Endpoint(host="127.0.0.1", port=port, security=Security.PLAIN), connect=Connector(allow_private=True).connect
@@ -31,7 +31,7 @@ def share(port, mails, start, done):
     done.wait()
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--mails", type=int, default=20_000)
