@@ -87,8 +87,7 @@ def stored(app, house):
     """All hits, once the recorder has written what it holds."""
 
     def read():
-        for close in app.on_shutdown:
-            close()
+        app.state.recorder.close()
         return house.all("SELECT * FROM hits ORDER BY id")
 
     return read
