@@ -3,10 +3,10 @@
 --
 -- KEYS[1]  cm:rate:<name>  when the next slot is due (I.371: the theoretical arrival time); expires when it is past
 -- KEYS[2]  cm:rate-since   <run id of the server>:<microseconds>, since when this server has seen every slot that was taken
--- ARGV     interval between two slots, tolerance: how long before it is due a slot may be taken
--- Answer   0: a slot was taken; else how long until one is free
+-- ARGV     interval between two slots, tolerance: how long before it is due a slot may be taken, how many are wanted at once
+-- Answer   how long until a slot is free; or 0: one was taken, -1: two were, and so on
 
-local interval, tolerance = tonumber(ARGV[1]), tonumber(ARGV[2])
+local interval, tolerance, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local after_a_slot = now + interval + tolerance
@@ -29,6 +29,7 @@ local wait = due - tolerance - now
 if wait > 0 then
   return wait
 end
-due = math.max(due, now) + interval
+local taken = math.min(wanted, 1 + math.floor((now + tolerance - math.max(due, now)) / interval))
+due = math.max(due, now) + taken * interval
 redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000))
-return 0
+return 1 - taken

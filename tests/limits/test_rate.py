@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanmails.limits.connect import connect
-from cleanmails.limits.rate import Rate, Slot, pace
+from cleanmails.limits.rate import Hand, Rate, Slot, pace
 
 # --- the arithmetic of a pace -------------------------------------------------------------------------------------------
 
@@ -17,8 +17,8 @@ from cleanmails.limits.rate import Rate, Slot, pace
 def test_mails_as_late_as_a_pace_allows_never_make_a_second_hold_more_than_the_rate_plus_one(rate):
     to_keep = pace(rate)
     late = 2 * to_keep.hearing * 0.999
-    in_a_second = math.floor((1 + to_keep.tolerance + late) / to_keep.interval) + 1
-    assert in_a_second <= rate + 1
+    early = to_keep.tolerance + (to_keep.handful - 1) * to_keep.interval
+    assert math.floor((1 + early + late) / to_keep.interval) + 1 <= rate + 1
 
 
 @given(st.floats(0.001, 10_000))
@@ -34,6 +34,11 @@ def test_lateness_is_shared_out_in_thirds(rate, spare):
     to_keep = pace(rate)
     assert to_keep.tolerance == pytest.approx(spare / 3, abs=0.001)
     assert to_keep.hearing == pytest.approx(spare / 3, abs=0.001)
+
+
+@pytest.mark.parametrize(("rate", "handful"), [(0.5, 1), (5, 1), (72, 1), (74, 2), (2_000, 32), (10_000, 159)])
+def test_slots_come_in_handfuls_where_they_are_close_together(rate, handful):
+    assert pace(rate).handful == handful
 
 
 @pytest.mark.parametrize("rate", [0, -1, math.nan])
@@ -54,12 +59,11 @@ class Clocked:
     def __init__(self, redis):
         assert SCRIPT.count("redis.call('TIME')") == 1
         self.redis = redis
-        self.text = SCRIPT.replace("redis.call('TIME')", "{ARGV[3], ARGV[4]}")
+        self.text = SCRIPT.replace("redis.call('TIME')", "{ARGV[4], ARGV[5]}")
 
-    def wait(self, now, interval, tolerance):
-        return self.redis.eval(
-            self.text, 2, "cm:rate:a", "cm:rate-since", interval, tolerance, now // 1_000_000, now % 1_000_000
-        )
+    def wait(self, now, interval, tolerance, wanted=1):
+        seconds = now // 1_000_000, now % 1_000_000
+        return self.redis.eval(self.text, 2, "cm:rate:a", "cm:rate-since", interval, tolerance, wanted, *seconds)
 
 
 class Bucket:
@@ -160,6 +164,33 @@ def test_a_crowd_that_wakes_late_uses_nine_tenths_of_a_rate_and_never_more_than_
     assert (len(granted) - 1) / (granted[-1] - granted[0]) >= 0.9 * rate
 
 
+@pytest.mark.parametrize("rate", [100, 500])
+def test_a_crowd_with_handfuls_never_sends_more_than_one_above_the_rate_either(session_valkey, rate):
+    """As above; a worker that holds slots uses one a millisecond, and now and then it rests until they are worth nothing."""
+    clocked, dice, to_keep = fresh(session_valkey), random.Random(7), pace(rate)
+    interval = math.ceil(to_keep.interval * 1e9)
+    tolerance = math.floor((to_keep.tolerance + (to_keep.handful - 1) * to_keep.interval) * 1e9)
+    hands = [Hand() for _ in range(4)]
+    workers = sorted((dice.random() / 10, worker) for worker in range(4))
+    used, taken = [], []
+    while (now := workers[0][0]) < 2:
+        hand, pause = hands[workers[0][1]], dice.choice([0.001, 0.001, 0.001, 0.03])
+        if hand.draw(now):
+            used.append(now)
+        else:
+            answer = clocked.wait(START + round(now * 1e9), interval, tolerance, min(hand.wanted, to_keep.handful))
+            slots = 1 - answer if answer <= 0 else 0
+            hand.take(slots, now + to_keep.hearing)
+            used += [now] * (slots > 0)
+            taken += [slots] if slots else []
+            pause = max(pause, answer / 1e9)
+        heapq.heapreplace(workers, (now + pause, workers[0][1]))
+    arrived = [each + dice.uniform(0, to_keep.hearing) for each in used]
+    assert max(sum(start <= each < start + 1 for each in arrived) for start in arrived) <= rate + 1
+    assert len(used) / (used[-1] - used[0]) >= 0.6 * rate
+    assert max(taken) > 1
+
+
 # --- the limiter, on the server's clock ---------------------------------------------------------------------------------
 
 SLOW = 0.01  # a mail in 105 seconds: a machine that stands still for a while changes nothing
@@ -201,6 +232,19 @@ def test_a_burst_may_be_taken_at_once(rate):
 def test_a_rate_that_was_raised_holds_at_once(rate):
     rate.take("google", SLOW)
     assert rate.take("google", 2 * SLOW).wait <= 52.501
+
+
+def test_a_handful_is_asked_for_once_and_lasts_a_moment(redis):
+    remember_long(redis)
+    now = [100.0]
+    rate = Rate(redis, clock=lambda: now[0])
+    before = redis.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
+    assert all(rate.take("google", 10_000).granted for _ in range(15))  # 1 + 2 + 4 + 8
+    assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before <= 5
+    assert rate.take("google", 10_000).granted
+    now[0] += 1  # what is left of it is worth nothing now
+    redis.set("cm:rate:google", f"{(redis.time()[0] + 60) * 1_000_000}", px=60_000)
+    assert not rate.take("google", 10_000).granted
 
 
 def test_a_turn_waits_for_its_slot(rate):
