@@ -168,9 +168,9 @@ FROM senders s LEFT JOIN domains d ON d.id = s.domain_id
 WHERE s.id = %(id)s::bigint;
 
 -- name: mark_sending
--- The last word before the final dot (`sql/functions/mark_sending.sql`): true once the claim is committed. In autocommit: one round trip does it all.
-SELECT mark_sending(%(id)s::bigint, %(token)s::bigint, %(campaign_id)s::bigint, %(lead_id)s::bigint, %(sender_id)s::bigint, %(worker_id)s::bigint,
-                    %(gap)s::float8, %(lease)s::float8) AS marked;
+-- The last word before the final dot (`sql/functions/mark_sending.sql`): the mails whose claim is committed. In autocommit: one round trip does it all.
+SELECT mark_sending(%(ids)s::bigint[], %(tokens)s::bigint[], %(campaigns)s::bigint[], %(leads)s::bigint[], %(senders)s::bigint[], %(workers)s::bigint[],
+                    %(gaps)s::float8[], %(lease)s::float8) AS id;
 
 -- name: why_not
 -- After a mark that was refused: what stands against the mail now.

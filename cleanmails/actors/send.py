@@ -60,14 +60,13 @@ KEPT_SESSIONS = 8
 
 
 class Hand:
-    """What a thread of a send worker keeps from chunk to chunk: its journal, its connection to the ledger for marks, and those to mail servers."""
+    """What a thread of a send worker keeps from chunk to chunk: its journal, and its connections to mail servers."""
 
     def __init__(self, work: Work) -> None:
         self._name = f"{work.worker_id}-{threading.get_native_id()}"
         self._numbers = itertools.count()
         self._folder = work.journals
         self.journal = self._new_journal()
-        self.ledger = work.database.own()
         self._sessions: OrderedDict[int, tuple[Endpoint, Session]] = OrderedDict()
         self._access: dict[int, Access] = {}
 
@@ -104,8 +103,7 @@ class Hand:
         return held
 
     def close(self) -> None:
-        """Takes leave of every server, the ledger's too."""
-        self.ledger.close()
+        """Takes leave of every server."""
         while self._sessions:
             self._sessions.popitem()[1][1].close()
 
@@ -299,13 +297,14 @@ class Chunk:
     def _send(self, row: Row) -> None:
         session = self.hand.session(self.work, self.sender)
         begun, self.refused, self.marked = datetime.now(UTC), "", False
-        answer = session.send(
-            message.wire_address(self.sender["address"]),
-            message.wire_address(row["email"]),
-            row["raw"],
-            mark=lambda: self._mark(row),
-            progress=lambda point: self.work.told(point, [row["id"]]),
-        )
+        with self.work.marks.coming():
+            answer = session.send(
+                message.wire_address(self.sender["address"]),
+                message.wire_address(row["email"]),
+                row["raw"],
+                mark=lambda: self._mark(row),
+                progress=lambda point: self.work.told(point, [row["id"]]),
+            )
         if self.refused:
             self._stopped(row, self.refused)
         else:
@@ -325,7 +324,7 @@ class Chunk:
             lease=self.work.settings.worker_lease_seconds,
         )
         try:
-            self.marked = deliveries.mark_sending(self.hand.ledger, mark)
+            self.marked = self.work.marks.ask(mark)
             if self.marked:
                 return True
             with self.work.database.transaction() as db:

@@ -16,6 +16,7 @@ import msgspec
 
 from cleanmails import log
 from cleanmails.actors.broker import Queues
+from cleanmails.actors.marks import Marks
 from cleanmails.errors import BusyError
 from cleanmails.ledger import workers
 from cleanmails.ledger.db import Connection, Database
@@ -111,6 +112,11 @@ class Work(Kit, frozen=True, kw_only=True, dict=True):
     def worker_id(self) -> int:
         """Under whose name deliveries are taken."""
         return self.lease.worker_id
+
+    @cached_property
+    def marks(self) -> Marks:
+        """The last words of the process' send threads."""
+        return Marks(self.database.own())
 
     @property
     def journals(self) -> Path:

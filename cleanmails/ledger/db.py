@@ -41,6 +41,7 @@ class Database:
         """
         self.url = url
         self._arguments = _arguments(name, planned_once=planned_once)
+        self._owned: list[Own] = []
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
             min_size=1,
@@ -71,11 +72,14 @@ class Database:
             raise _down() from error
 
     def own(self) -> "Own":
-        """A connection for one thread's short statements."""
-        return Own(self.url, self._arguments)
+        """A connection apart from the pool, for short statements of one thread at a time."""
+        self._owned.append(Own(self.url, self._arguments))
+        return self._owned[-1]
 
     def close(self) -> None:
         """Closes every connection; the database must not be used afterwards."""
+        for own in self._owned:
+            own.close()
         self._pool.close()
 
     def __enter__(self) -> Self:
@@ -86,7 +90,7 @@ class Database:
 
 
 class Own:
-    """A connection that one thread keeps, in autocommit: for a statement of its own, a pool's give and take costs more than the statement.
+    """A connection that is kept, in autocommit, for one thread at a time: for a statement of its own, a pool's give and take costs more than the statement.
 
     It connects when it is first used, and anew after an error.
     """
@@ -96,12 +100,12 @@ class Own:
         self._arguments = arguments
         self._db: Connection | None = None
 
-    def one(self, statement: bytes, values: Mapping[str, Any]) -> Row | None:
-        """The first row. BusyError (`ledger_down`) when the ledger does not answer: whether the statement was carried out, nobody knows."""
+    def all(self, statement: bytes, values: Mapping[str, Any]) -> list[Row]:
+        """The rows. BusyError (`ledger_down`) when the ledger does not answer: whether the statement was carried out, nobody knows."""
         try:
             if self._db is None:
                 self._db = psycopg.Connection[Row].connect(self._url, **self._arguments)
-            return self._db.execute(statement, values).fetchone()
+            return self._db.execute(statement, values).fetchall()
         except _DOWN as error:
             self.close()
             raise _down() from error

@@ -188,13 +188,15 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     lease: float
 
 
-def mark_sending(db: Own, mark: Mark) -> bool:
-    """Commits that the mail is about to be accepted; True: the dot may be written.
+def mark_sending(db: Own, marks: Sequence[Mark]) -> set[int]:
+    """Commits that these mails, each of another sender, are about to be accepted; the ids of those whose dot may be written.
 
     Any error leaves it open whether the commit happened: no dot then.
     """
-    row = db.one(sql("deliveries.mark_sending"), msgspec.structs.asdict(mark))
-    return row is not None and bool(row["marked"])
+    names = ("ids", "tokens", "campaigns", "leads", "senders", "workers", "gaps")
+    rows = [(m.id, m.token, m.campaign_id, m.lead_id, m.sender_id, m.worker_id, m.gap) for m in marks]
+    values = columns(names, rows) | {"lease": max(m.lease for m in marks)}
+    return {row["id"] for row in db.all(sql("deliveries.mark_sending"), values)}
 
 
 def why_not(db: Connection, mark: Mark) -> str:

@@ -10,6 +10,7 @@ from cleanmails.actors import plan, render, resolve, send
 from cleanmails.actors.broker import Queues
 from cleanmails.actors.work import Lease, Work
 from cleanmails.ledger.db import Database
+from cleanmails.ledger.deliveries import Mark
 from cleanmails.limits.connect import connect
 from cleanmails.limits.daily import Daily
 from cleanmails.limits.rate import Rate
@@ -114,3 +115,36 @@ def drain(work, hand):
         return done
 
     return run
+
+
+@pytest.fixture
+def ready(house, new_work):
+    """Rendered mails in one worker's hands, to leads of one domain each, with a campaign and a sender each: (worker, marks)."""
+    work = new_work()
+    marks = []
+    for n in range(16):
+        domain = f"c{n}.example"
+        house.knows(domain)
+        sender = house.sender(f"ann{n}@acme.example")
+        (lead,) = house.leads(f"bob@{domain}")
+        campaign = house.campaign([lead], [sender])
+        house.run("UPDATE campaign_leads SET state = 'in_flight', due_at = NULL WHERE campaign_id = %s", campaign)
+        row = house.all(
+            """INSERT INTO deliveries (workspace_id, campaign_id, lead_id, step, sender_id, provider, state, planned_at, queued_at, rendered_at, message_id, hash,
+                                       token, worker_id)
+               VALUES (%s, %s, %s, 0, %s, 'other', 'rendered', now(), now(), now(), %s, 'x', nextval('fences'), %s) RETURNING id, token""",
+            house.workspace, campaign, lead, sender, f"<{n}@acme.example>", work.worker_id,
+        )[0]  # fmt: skip
+        marks.append(
+            Mark(
+                id=row["id"],
+                token=row["token"],
+                campaign_id=campaign,
+                lead_id=lead,
+                sender_id=sender,
+                worker_id=work.worker_id,
+                gap=0.0,
+                lease=60.0,
+            )
+        )
+    return work, marks

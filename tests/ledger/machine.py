@@ -187,7 +187,7 @@ class Hands:
             gap=8.0 if row["sender_id"] == self.world.senders[1] else 0.0,
             lease=LEASE,
         )
-        granted = deliveries.mark_sending(self.ledger, mark)
+        granted = bool(deliveries.mark_sending(self.ledger, [mark]))
         with self.world.database.transaction() as db:
             reason = "" if granted else deliveries.why_not(db, mark)
         if granted and heard:
