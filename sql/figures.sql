@@ -7,6 +7,10 @@ SELECT pg_try_advisory_xact_lock(4, 4) AS mine;
 -- name: hold_count
 SELECT pg_advisory_xact_lock(4, 4);
 
+-- name: by_index
+-- Until this transaction ends. What is new is a narrow range of a table of millions, which its statistics cannot tell: it would be read whole, every two seconds.
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
+
 -- name: count
 -- What came in every workspace since it was last counted, `limit` events of each at most. Only what no open transaction can get in front of.
 WITH next AS MATERIALIZED (
@@ -29,7 +33,11 @@ WITH next AS MATERIALIZED (
            sum(c.sent), sum(c.bounced), sum(c.opened), sum(c.opened_machine), sum(c.opened_unknown), sum(c.clicked), sum(c.clicked_machine),
            sum(c.clicked_unknown), sum(c.replied), sum(c.unsubscribed)
     FROM next
-    JOIN event_changes c ON c.workspace_id = next.workspace_id AND (c.xact, c.id) > (next.from_xact, next.from_id) AND (c.xact, c.id) <= (next.xact, next.id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM event_changes e
+        WHERE e.workspace_id = next.workspace_id AND (e.xact, e.id) > (next.from_xact, next.from_id) AND (e.xact, e.id) <= (next.xact, next.id)
+        ORDER BY e.xact, e.id LIMIT %(limit)s::integer
+    ) c
     GROUP BY GROUPING SETS ((c.workspace_id, c.campaign_id, c.day), (c.workspace_id, c.campaign_id, c.step, c.subject),
                             (c.workspace_id, c.campaign_id, c.sender_id))
     ORDER BY 2, 3, 4, 5, 6, 7

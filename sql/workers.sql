@@ -40,5 +40,6 @@ SELECT 'installation', extract(epoch FROM clock_timestamp() - min(applied_at))::
 SELECT clock_timestamp() AS now;
 
 -- name: try_sweep
--- One sweep at a time.
-SELECT pg_try_advisory_xact_lock(4, 2) AS mine;
+-- One sweep at a time, and not so soon after another process' that there is nothing new to find.
+SELECT pg_try_advisory_xact_lock(4, 2)
+       AND NOT EXISTS (SELECT FROM duties WHERE name = 'sweep' AND done_at > clock_timestamp() - %(apart)s::float8 * interval '1 second') AS mine;

@@ -33,7 +33,7 @@ def keep(work: Work) -> None:
     """The sweep's thread: every two seconds until the process stops."""
     while not work.stop.wait(EVERY_SECONDS):
         try:
-            sweep(work)
+            sweep(work, apart=0.75 * EVERY_SECONDS)
         except BusyError as error:
             logger.warning("sweep.waits", reason=error.message)
         except Exception:
@@ -48,12 +48,15 @@ def start(work: Work) -> threading.Thread:
     return thread
 
 
-def sweep(work: Work) -> None:
-    """One round: answers in orphaned journals first, because they know what the ledger does not; then abandoned work; then a late planner."""
+def sweep(work: Work, apart: float = 0.0) -> None:
+    """One round: answers in orphaned journals first, because they know what the ledger does not; then abandoned work; then a late planner.
+
+    The ledger is not looked through again within `apart` seconds, whichever process did it.
+    """
     for orphan in journal.orphans(work.journals):
         _settle(work, orphan)
     with work.database.transaction() as db:
-        if not workers.try_sweep(db):
+        if not workers.try_sweep(db, apart):
             return
         workers.did(db, "sweep")
         ages = workers.duty_ages(db)

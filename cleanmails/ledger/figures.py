@@ -14,6 +14,7 @@ def try_count(db: Connection) -> bool:
 
 def count(db: Connection, limit: int) -> tuple[int, int]:
     """Adds what came since, `limit` events of each workspace at most; how many events that were, and how many of one workspace at most."""
+    db.execute(sql("figures.by_index"))
     row = db.execute(sql("figures.count"), {"limit": limit}).fetchone()
     assert row is not None
     return int(row["events"]), int(row["most"])

@@ -51,7 +51,7 @@ def now(db: Connection) -> datetime:
     return moment
 
 
-def try_sweep(db: Connection) -> bool:
-    """Whether this transaction is the one sweep now."""
-    row = db.execute(sql("workers.try_sweep")).fetchone()
+def try_sweep(db: Connection, apart: float = 0.0) -> bool:
+    """Whether this transaction is the one sweep now; no if the last one was less than `apart` seconds ago."""
+    row = db.execute(sql("workers.try_sweep"), {"apart": apart}).fetchone()
     return row is not None and bool(row["mine"])
