@@ -167,7 +167,8 @@ def release_sender(db: Connection, sender_id: int, worker_id: int) -> None:
 def take_rendered(db: Connection, sender_id: int, worker_id: int, limit: int) -> list[Row]:
     """Takes what is rendered and free of a sender, at most `limit`, with the bytes and what stands `against` each, if anything."""
     values = {"sender_id": sender_id, "worker_id": worker_id, "limit": limit}
-    return db.execute(sql("deliveries.take_rendered"), values).fetchall()
+    # As text, every byte of a mail would come as two digits.
+    return db.execute(sql("deliveries.take_rendered"), values, binary=True).fetchall()
 
 
 def sender(db: Connection, sender_id: int) -> Row | None:

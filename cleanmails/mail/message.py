@@ -75,7 +75,7 @@ def compose(letter: Letter) -> Message:
 
 def message_id(token: bytes, domain: str) -> str:
     """A Message-ID on the sender's domain from bytes that no other mail has."""
-    return f"<{base64.b32encode(token).decode().rstrip('=').lower()}@{ascii_domain(domain)}>"
+    return f"<{token.hex()}@{ascii_domain(domain)}>"
 
 
 def fingerprint(raw: bytes) -> str:
