@@ -82,7 +82,8 @@ SELECT coalesce(sum(1 + repeats), 0)::bigint AS n FROM hits;
 
 -- name: count_left
 SELECT count(*) AS n FROM suppressions s JOIN leads l ON l.workspace_id = s.workspace_id AND l.email = s.value AND l.status = 'unsubscribed'
-JOIN deliveries d ON d.lead_id = l.id
+JOIN campaign_leads cl ON cl.lead_id = l.id
+JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = l.id
 WHERE s.kind = 'address' AND d.id = ANY (%(ids)s::bigint[]);
 
 -- name: sent_mails

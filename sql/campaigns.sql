@@ -132,6 +132,15 @@ SELECT EXISTS (SELECT FROM deliveries WHERE campaign_id = %(id)s::bigint AND sen
 DELETE FROM campaigns WHERE id = %(id)s::bigint AND status <> 'running'
 RETURNING id;
 
+-- name: forget_deliveries
+-- Of a campaign that is gone, with their bytes.
+WITH gone AS (
+    DELETE FROM deliveries WHERE campaign_id = %(id)s::bigint RETURNING id
+), bytes AS (
+    DELETE FROM mails m USING gone WHERE m.delivery_id = gone.id
+)
+DELETE FROM attempts a USING gone WHERE a.delivery_id = gone.id;
+
 -- name: deliveries
 -- What was, is and will be sent, by lead and step; `cursor` orders it as the unique key of the ledger does.
 SELECT d.lead_id * 32768 + d.step AS cursor, d.id, d.lead_id, l.email, d.step, d.state, d.attempts, d.sender_id, s.address AS sender, d.provider,

@@ -42,7 +42,8 @@ SELECT DISTINCT ON (d.campaign_id, d.lead_id)
        d.id, d.workspace_id, d.campaign_id, d.lead_id, d.step, d.sender_id, d.state, d.failure, d.message_id, d.subject, d.sending_at, l.email, l.domain, l.company,
        c.check_reply, c.stop_company_on_reply, '' AS named
 FROM leads l
-JOIN deliveries d ON d.lead_id = l.id AND d.sender_id = %(sender_id)s::bigint AND d.state IN ('sent', 'unknown', 'bounced')
+JOIN campaign_leads cl ON cl.lead_id = l.id
+JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = l.id AND d.sender_id = %(sender_id)s::bigint AND d.state IN ('sent', 'unknown', 'bounced')
 JOIN campaigns c ON c.id = d.campaign_id
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = ANY (%(addresses)s::text[])
   AND (%(until)s::timestamptz IS NULL OR d.sending_at <= %(until)s::timestamptz)

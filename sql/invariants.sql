@@ -108,7 +108,8 @@ UNION ALL
 SELECT d.id, d.campaign_id, d.lead_id, d.sending_at, s.reason, s.created_at
 FROM suppressions s
 JOIN leads l ON l.workspace_id = s.workspace_id AND ((s.kind = 'address' AND l.email = s.value) OR (s.kind = 'domain' AND l.domain = s.value))
-JOIN deliveries d ON d.lead_id = l.id AND d.sending_at > s.created_at
+JOIN campaign_leads cl ON cl.lead_id = l.id
+JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = l.id AND d.sending_at > s.created_at
 LIMIT %(limit)s::integer;
 
 -- name: unknown_is_explained
@@ -133,6 +134,17 @@ SELECT d.id AS delivery_id, d.state, m.delivery_id IS NOT NULL AS kept
 FROM deliveries d LEFT JOIN mails m ON m.delivery_id = d.id
 WHERE CASE WHEN m.delivery_id IS NULL THEN d.state IN ('rendered', 'sending', 'unknown')
            ELSE d.state IN ('sent', 'failed', 'bounced', 'skipped', 'cancelled') END
+LIMIT %(limit)s::integer;
+
+-- name: mails_have_walks
+-- Every delivery is of a walk, and bytes and attempts are of a delivery. No foreign keys hold this: each mail would pay for three checks.
+SELECT d.id AS delivery_id, 'no walk' AS missing
+FROM deliveries d LEFT JOIN campaign_leads cl USING (campaign_id, lead_id)
+WHERE cl.lead_id IS NULL
+UNION ALL
+SELECT m.delivery_id, 'no delivery of the bytes' FROM mails m LEFT JOIN deliveries d ON d.id = m.delivery_id WHERE d.id IS NULL
+UNION ALL
+SELECT a.delivery_id, 'no delivery of the attempt' FROM attempts a LEFT JOIN deliveries d ON d.id = a.delivery_id WHERE d.id IS NULL
 LIMIT %(limit)s::integer;
 
 -- name: lists_hold_leads

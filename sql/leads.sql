@@ -280,6 +280,17 @@ WHERE cl.lead_id = ANY (%(ids)s::bigint[]) AND d.sending_at IS NOT NULL;
 DELETE FROM leads WHERE workspace_id = %(workspace_id)s::bigint AND id = ANY (%(ids)s::bigint[])
 RETURNING id;
 
+-- name: forget_deliveries
+-- Of leads that are gone, with their bytes. Found campaign by campaign: their walks are gone too.
+WITH gone AS (
+    DELETE FROM deliveries d USING campaigns c
+    WHERE c.workspace_id = %(workspace_id)s::bigint AND d.campaign_id = c.id AND d.lead_id = ANY (%(ids)s::bigint[])
+    RETURNING d.id
+), bytes AS (
+    DELETE FROM mails m USING gone WHERE m.delivery_id = gone.id
+)
+DELETE FROM attempts a USING gone WHERE a.delivery_id = gone.id;
+
 -- name: leave_lists
 -- Of leads that are gone.
 DELETE FROM list_leads WHERE lead_id = ANY (%(ids)s::bigint[]);

@@ -164,6 +164,8 @@ def delete(db: Connection, workspace_id: int, campaign_id: int) -> None:
             code="was_mailed",
         )
     db.execute(sql("campaigns.delete_campaign"), {"id": campaign_id})
+    # A statement of its own: a planner that was at one of its walks was waited for.
+    db.execute(sql("campaigns.forget_deliveries"), {"id": campaign_id})
 
 
 def put_away(db: Connection, workspace_id: int, campaign_id: int, *, away: bool) -> None:

@@ -110,6 +110,12 @@ INVARIANTS: Final = (
         "Bytes that are missing cannot be sent again, and bytes left over hold personal data: report it.",
     ),
     Invariant(
+        "mails_have_walks",
+        "Every delivery is of a walk, and bytes and attempts are of a delivery.",
+        sql("invariants.mails_have_walks"),
+        "A lead or a campaign was deleted and left something behind; nobody is mailed by it. Report it.",
+    ),
+    Invariant(
         "lists_hold_leads",
         "Whoever is on a list is a lead of the list's workspace.",
         sql("invariants.lists_hold_leads"),

@@ -164,7 +164,8 @@ def delete_all(db: Connection, workspace_id: int, lead_ids: Sequence[int]) -> in
     mailed = {row["lead_id"] for row in db.execute(sql("leads.mailed"), {"ids": list(lead_ids)})}
     values = {"workspace_id": workspace_id, "ids": [each for each in lead_ids if each not in mailed]}
     deleted = [row["id"] for row in db.execute(sql("leads.delete_leads"), values)]
-    # A statement of its own: whoever was putting one on a list held it, and was waited for.
+    # Statements of their own: whoever was planning one, or putting it on a list, held it and was waited for.
+    db.execute(sql("leads.forget_deliveries"), {"workspace_id": workspace_id, "ids": deleted})
     db.execute(sql("leads.leave_lists"), {"ids": deleted})
     return len(deleted)
 

@@ -47,7 +47,9 @@ class World:
         self.redis.flushdb()
         shutil.rmtree(configured.state_dir, ignore_errors=True)
         house = self.house = House(database.url, vault=None, dkim_pair=("", ""))
-        house.run("TRUNCATE workspaces, leads, list_leads, workers, duties, recipient_domains RESTART IDENTITY CASCADE")
+        house.run(
+            "TRUNCATE workspaces, leads, list_leads, deliveries, mails, attempts, workers, duties, recipient_domains RESTART IDENTITY CASCADE"
+        )
         house.workspace = house.one(
             "INSERT INTO workspaces (name, postal_address) VALUES ('Acme', '1 Main Street') RETURNING id"
         )

@@ -134,6 +134,8 @@ DAMAGES = [
         f"""UPDATE campaign_leads SET state = 'ended', due_at = NULL, outcome = 'removed', ended_at = now()
             WHERE lead_id = {OF.format("deferred")}""",
     ),
+    ("mails_have_walks", f"DELETE FROM campaign_leads WHERE lead_id = {OF.format('sent')}"),
+    ("mails_have_walks", "INSERT INTO mails VALUES (0, 'x')"),
     ("lists_hold_leads", "INSERT INTO list_leads (list_id, lead_id) SELECT 0, id FROM leads LIMIT 1"),
     (
         "lists_hold_leads",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cleanmails.ledger import imports, lists, walks
+from cleanmails.ledger import campaigns, imports, leads, lists, walks
 from cleanmails.records import WalkOutcome, WalkState
 
 
@@ -161,3 +161,20 @@ def test_no_lead_falls_between_a_growing_list_and_a_starting_campaign(database, 
 
         together(start, join)
         assert house.walkers(campaign) == {f"p{n}@example.com": "waiting"}
+
+
+def test_whoever_goes_takes_the_mails_that_were_made_along(house):
+    sender = house.sender("ann@acme.example")
+    ada, bob = house.leads("ada@b.example", "bob@b.example")
+    campaign = house.campaign_on(status="paused", leads=[ada, bob])
+    for lead in (ada, bob):
+        house.planned(campaign, lead, "rendered", sender=sender)
+    house.run(
+        "INSERT INTO attempts SELECT id, 1, workspace_id, sender_id, 'refused', 'rcpt', 451, NULL, '', NULL, NULL, NULL, now(), now() FROM deliveries"
+    )
+    with house.db.transaction():
+        leads.delete(house.db, house.workspace, ada)
+    assert [house.one(f"SELECT count(*) FROM {table}") for table in ("deliveries", "mails", "attempts")] == [1, 1, 1]
+    with house.db.transaction():
+        campaigns.delete(house.db, house.workspace, campaign)
+    assert [house.one(f"SELECT count(*) FROM {table}") for table in ("deliveries", "mails", "attempts")] == [0, 0, 0]

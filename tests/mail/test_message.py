@@ -222,7 +222,9 @@ class TestAddresses:
         assert "adä@lead.example".encode() in international.raw
 
     def test_a_message_id_is_on_the_senders_domain(self):
-        assert message_id(b"\x00\xff" * 8, "Müller.example") == "<00ff00ff00ff00ff00ff00ff00ff00ff@xn--mller-kva.example>"
+        assert (
+            message_id(b"\x00\xff" * 8, "Müller.example") == "<00ff00ff00ff00ff00ff00ff00ff00ff@xn--mller-kva.example>"
+        )
 
 
 class TestParts:
