@@ -26,6 +26,7 @@ JOIN workspaces w ON w.id = d.workspace_id
 WHERE d.workspace_id = %(workspace_id)s AND d.id = %(id)s;
 
 -- name: list_domains
+-- A page of them; `q` is a part of the name.
 SELECT d.id, d.name, d.status, d.findings, d.checked_at, d.verified_at, d.created_at, d.spf_hosts, k.selector, k.public_key, w.tracking_domain,
        ARRAY(SELECT DISTINCT s.smtp_host FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL ORDER BY 1) AS smtp_hosts,
        ARRAY(SELECT DISTINCT s.imap_host FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL
@@ -34,7 +35,7 @@ SELECT d.id, d.name, d.status, d.findings, d.checked_at, d.verified_at, d.create
 FROM domains d
 JOIN dkim_keys k ON k.domain_id = d.id AND k.state = 'active'
 JOIN workspaces w ON w.id = d.workspace_id
-WHERE d.workspace_id = %(workspace_id)s AND d.id > coalesce(%(after)s, 0)
+WHERE d.workspace_id = %(workspace_id)s AND d.id > coalesce(%(after)s, 0) AND (%(q)s::text = '' OR strpos(d.name, lower(%(q)s::text)) > 0)
 ORDER BY d.id
 LIMIT %(limit)s;
 

@@ -10,10 +10,11 @@ FROM lists l
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id = %(id)s::bigint;
 
 -- name: page
--- In order of their ids; archived ones only where they are asked for.
+-- In order of their ids; archived ones only where they are asked for. `q` is a part of the name.
 SELECT l.id, l.name, l.created_at, l.updated_at, l.archived_at, (SELECT count(*) FROM list_leads ll WHERE ll.list_id = l.id) AS leads
 FROM lists l
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id > %(after)s::bigint AND (%(archived)s::boolean OR l.archived_at IS NULL)
+  AND (%(q)s::text = '' OR strpos(lower(l.name), lower(%(q)s::text)) > 0)
 ORDER BY l.id LIMIT %(limit)s::integer;
 
 -- name: rename_list

@@ -30,10 +30,11 @@ WHERE o.workspace_id = %(workspace_id)s::bigint AND o.id = %(id)s::bigint
   AND (o.kind = 'webhook') = %(webhook)s::boolean;
 
 -- name: list_outlets
--- A page of webhooks, or of the other kinds.
+-- A page of webhooks, or of the other kinds; `q` is a part of the name or the address.
 SELECT o.*, (SELECT count(*) FROM outlet_messages m WHERE m.outlet_id = o.id AND m.state = 'pending') AS pending
 FROM outlets o
 WHERE o.workspace_id = %(workspace_id)s::bigint AND (o.kind = 'webhook') = %(webhook)s::boolean AND o.id > %(after)s::bigint
+  AND (%(q)s::text = '' OR strpos(lower(concat(o.name, ' ', o.url)), lower(%(q)s::text)) > 0)
 ORDER BY o.id LIMIT %(limit)s::integer;
 
 -- name: change_outlet

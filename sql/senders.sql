@@ -33,6 +33,7 @@ LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
 WHERE s.workspace_id = %(workspace_id)s AND s.id = %(id)s AND s.deleted_at IS NULL;
 
 -- name: list_senders
+-- A page of them. `q` is a part of the address or the name; `standing` is the status as people see it: one that is ready and rests is cooling down.
 SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today,
        b.checked_at AS inbox_checked_at, b.idle AS inbox_idle, b.error_code AS inbox_error_code, b.error AS inbox_error, b.failed_at AS inbox_failed_at,
        b.due_at AS inbox_due_at, (SELECT count(*) FROM messages_set_aside a WHERE a.sender_id = s.id) AS inbox_set_aside,
@@ -44,6 +45,9 @@ LEFT JOIN mailboxes b ON b.sender_id = s.id
 LEFT JOIN oauth_grants g ON g.sender_id = s.id
 LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
 WHERE s.workspace_id = %(workspace_id)s AND s.deleted_at IS NULL AND s.id > coalesce(%(after)s, 0)
+  AND (%(q)s::text = '' OR strpos(lower(s.address || ' ' || s.name), lower(%(q)s::text)) > 0)
+  AND (%(standing)s::text IS NULL
+       OR CASE WHEN s.status = 'ready' AND s.cooldown_until > %(now)s::timestamptz THEN 'cooling_down' ELSE s.status END = %(standing)s::text)
 ORDER BY s.id
 LIMIT %(limit)s;
 

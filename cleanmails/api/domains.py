@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from cleanmails.actors import domains as checking
 from cleanmails.api.auth import Permission, Principal
@@ -111,10 +111,11 @@ class Domains(Controller):
         settings: Given[Settings],
         principal: Given[Principal],
         window: Given[Window],
+        q: Annotated[str, QueryParameter(max_length=200, description="A part of the name.")] = "",
     ) -> Page[Domain]:
         """List the domains, oldest first."""
         with database.transaction() as db:
-            rows = domains.list_domains(db, principal.workspace_id, after=window.after, limit=window.fetch)
+            rows = domains.list_domains(db, principal.workspace_id, q=q, after=window.after, limit=window.fetch)
         return page(rows, window, lambda row: _domain(row, settings))
 
     @get("/{domain_id:int}", sync_to_thread=True)

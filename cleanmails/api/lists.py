@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from cleanmails.api.auth import Principal
 from cleanmails.api.body import Id
@@ -137,10 +137,13 @@ class Lists(Controller):
         principal: Given[Principal],
         window: Given[Window],
         archived: FromQuery[bool] = False,
+        q: Annotated[str, QueryParameter(max_length=200, description="A part of the name.")] = "",
     ) -> Page[LeadList]:
         """List the lists, oldest first; with `archived=true` those too that were put away."""
         with database.transaction() as db:
-            rows = lists.page(db, principal.workspace_id, archived=archived, after=window.after, limit=window.fetch)
+            rows = lists.page(
+                db, principal.workspace_id, archived=archived, q=q, after=window.after, limit=window.fetch
+            )
         return page(rows, window, _list)
 
     @get("/{list_id:int}", sync_to_thread=True)

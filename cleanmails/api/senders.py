@@ -27,6 +27,8 @@ from cleanmails.rules import address
 from cleanmails.settings import Settings
 from cleanmails.vault import Vault
 
+Standing = Literal["ready", "cooling_down", "warmup", "restricted", "paused"]
+
 _log = log.get(__name__)
 
 
@@ -170,12 +172,23 @@ class Senders(Controller):
 
     @get(sync_to_thread=True)
     def list_all(
-        self, database: Given[Database], principal: Given[Principal], window: Given[Window], now: Given[datetime]
+        self,
+        database: Given[Database],
+        principal: Given[Principal],
+        window: Given[Window],
+        now: Given[datetime],
+        q: Annotated[str, QueryParameter(max_length=200, description="A part of the address or the name.")] = "",
+        wanted: Annotated[
+            Standing | None,
+            QueryParameter(
+                name="status", description="One status; a sender that is ready and rests is `cooling_down`."
+            ),
+        ] = None,
     ) -> Page[Sender]:
         """List the senders, oldest first."""
         with database.transaction() as db:
             rows = senders.list_senders(
-                db, principal.workspace_id, today=now.date(), after=window.after, limit=window.fetch
+                db, principal.workspace_id, now=now, q=q, standing=wanted, after=window.after, limit=window.fetch
             )
         return page(rows, window, lambda row: _sender(row, now))
 

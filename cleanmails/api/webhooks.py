@@ -249,10 +249,16 @@ class Webhooks(Controller):
         return FreshWebhook(secret=secret, webhook=_webhook(row))
 
     @get(sync_to_thread=True)
-    def list_all(self, database: Given[Database], principal: Given[Principal], window: Given[Window]) -> Page[Webhook]:
+    def list_all(
+        self,
+        database: Given[Database],
+        principal: Given[Principal],
+        window: Given[Window],
+        q: Annotated[str, QueryParameter(max_length=200, description="A part of the name or the address.")] = "",
+    ) -> Page[Webhook]:
         """List the webhooks, oldest first."""
         with database.transaction() as db:
-            rows = outlets.page(db, principal.workspace_id, webhook=True, after=window.after, limit=window.fetch)
+            rows = outlets.page(db, principal.workspace_id, webhook=True, q=q, after=window.after, limit=window.fetch)
         return page(rows, window, _webhook)
 
     @get("/{webhook_id:int}", sync_to_thread=True)

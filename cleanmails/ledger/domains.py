@@ -68,11 +68,10 @@ def read(db: Connection, workspace_id: int, domain_id: int) -> Row:
     return row
 
 
-def list_domains(db: Connection, workspace_id: int, *, after: int | None, limit: int) -> list[Row]:
-    """Domains as `read` gives them, in order of their ids."""
-    return db.execute(
-        sql("domains.list_domains"), {"workspace_id": workspace_id, "after": after, "limit": limit}
-    ).fetchall()
+def list_domains(db: Connection, workspace_id: int, *, q: str = "", after: int | None, limit: int) -> list[Row]:
+    """Domains as `read` gives them, in order of their ids: those with `q` in their name."""
+    given = {"workspace_id": workspace_id, "q": q.strip(), "after": after, "limit": limit}
+    return db.execute(sql("domains.list_domains"), given).fetchall()
 
 
 def find(db: Connection, workspace_id: int, name: str) -> Row | None:

@@ -28,9 +28,9 @@ def read(db: Connection, workspace_id: int, list_id: int) -> Row:
     return row
 
 
-def page(db: Connection, workspace_id: int, *, archived: bool, after: int | None, limit: int) -> list[Row]:
-    """Lists in order of their ids; archived ones too if they are asked for."""
-    values = {"workspace_id": workspace_id, "archived": archived, "after": after or 0, "limit": limit}
+def page(db: Connection, workspace_id: int, *, archived: bool, q: str = "", after: int | None, limit: int) -> list[Row]:
+    """Lists in order of their ids, those with `q` in their name; archived ones too if they are asked for."""
+    values = {"workspace_id": workspace_id, "archived": archived, "q": q.strip(), "after": after or 0, "limit": limit}
     return db.execute(sql("lists.page"), values).fetchall()
 
 

@@ -75,9 +75,9 @@ def read(db: Connection, workspace_id: int, outlet_id: int, *, webhook: bool) ->
     return row
 
 
-def page(db: Connection, workspace_id: int, *, webhook: bool, after: int | None, limit: int) -> list[Row]:
-    """Webhooks, or outlets of other kinds, in order of their ids."""
-    values = {"workspace_id": workspace_id, "webhook": webhook, "after": after or 0, "limit": limit}
+def page(db: Connection, workspace_id: int, *, webhook: bool, q: str = "", after: int | None, limit: int) -> list[Row]:
+    """Webhooks, or outlets of other kinds, in order of their ids: those with `q` in name or address."""
+    values = {"workspace_id": workspace_id, "webhook": webhook, "q": q.strip(), "after": after or 0, "limit": limit}
     return db.execute(sql("outlets.list_outlets"), values).fetchall()
 
 

@@ -79,11 +79,19 @@ def find(db: Connection, workspace_id: int, address: str) -> int | None:
     return int(row["id"]) if row else None
 
 
-def list_senders(db: Connection, workspace_id: int, *, today: date, after: int | None, limit: int) -> list[Row]:
-    """Senders as `read` gives them, in order of their ids."""
-    return db.execute(
-        sql("senders.list_senders"), {"workspace_id": workspace_id, "today": today, "after": after, "limit": limit}
-    ).fetchall()
+def list_senders(
+    db: Connection,
+    workspace_id: int,
+    *,
+    now: datetime,
+    q: str = "",
+    standing: str | None = None,
+    after: int | None,
+    limit: int,
+) -> list[Row]:
+    """Senders as `read` gives them, in order of their ids: those with `q` in address or name, and of a status, or `cooling_down`."""
+    given = {"workspace_id": workspace_id, "now": now, "today": now.date(), "after": after, "limit": limit}
+    return db.execute(sql("senders.list_senders"), given | {"q": q.strip(), "standing": standing}).fetchall()
 
 
 def health_days(db: Connection, workspace_id: int, sender_id: int, *, first: date, today: date) -> list[Row]:

@@ -14,7 +14,7 @@ from cleanmails.api.senders import Senders
 from cleanmails.errors import CleanmailsError, Fault, InvalidError
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
-from cleanmails.web.tables import csv, csv_address, every, searched
+from cleanmails.web.tables import csv, csv_address, every, sought
 
 _COLUMNS = {
     "id": lambda each: each.id,
@@ -37,7 +37,7 @@ class DomainPages(Page):
     @get("/domains.csv", sync_to_thread=True)
     def download(self, desk: Given[Desk]) -> Stream:
         """The same as CSV."""
-        return csv("domains", _COLUMNS, every(desk, Domains.list_all))
+        return csv("domains", _COLUMNS, every(desk, Domains.list_all, q=sought(desk)))
 
     @post("/domains", sync_to_thread=True)
     def create(self, desk: Given[Desk], form: Given[Form]) -> Response[Any]:
@@ -120,7 +120,7 @@ class DomainPages(Page):
             here="domains",
             calls=[Domains.list_all, Domains.create],
             status=status,
-            domains=searched(desk, Domains.list_all, lambda each: [each.name], desk.param("q")),
+            domains=desk.ask(Domains.list_all, q=sought(desk)),
             csv=csv_address(desk, "/domains.csv"),
             sheet=sheet,
             may_setup=desk.may(Permission.SETUP),

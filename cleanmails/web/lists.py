@@ -16,7 +16,7 @@ from cleanmails.rules import content
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
 from cleanmails.web.leads import download, filters
-from cleanmails.web.tables import csv, csv_address, every, searched
+from cleanmails.web.tables import csv, csv_address, every, sought
 
 _TARGETS: Final = {
     "email": "E-mail address",
@@ -44,7 +44,9 @@ class ListPages(Page):
             "leads": lambda each: each.leads,
             "created_at": lambda each: each.created_at.isoformat(),
         }
-        return csv("lists", columns, every(desk, Lists.list_all, archived=desk.param("archived") == "yes"))
+        return csv(
+            "lists", columns, every(desk, Lists.list_all, q=sought(desk), archived=desk.param("archived") == "yes")
+        )
 
     @post("/lists", sync_to_thread=True)
     def create(self, desk: Given[Desk], form: Given[Form]) -> Response[Any]:
@@ -172,7 +174,7 @@ class ListPages(Page):
             here="lists",
             calls=[Lists.list_all, Lists.create],
             status=status,
-            lists=searched(desk, Lists.list_all, lambda each: [each.name], desk.param("q"), archived=archived),
+            lists=desk.ask(Lists.list_all, q=sought(desk), archived=archived),
             csv=csv_address(desk, "/lists.csv"),
             sheet=sheet,
         )

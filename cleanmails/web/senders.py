@@ -1,6 +1,6 @@
 """Senders: the mailboxes, how they fare, and what is set of each."""
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from litestar import Response, get, post
 from litestar.params import FromPath
@@ -13,13 +13,13 @@ from cleanmails.api.domains import Domains
 from cleanmails.api.given import Given
 from cleanmails.api.mailbox import NewSender, SenderChange
 from cleanmails.api.oauth import Oauth
-from cleanmails.api.senders import Sender, Senders
+from cleanmails.api.senders import Sender, Senders, Standing
 from cleanmails.api.statistics import Statistics
 from cleanmails.errors import CleanmailsError, Fault, InvalidError, StateError
 from cleanmails.web import charts
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
-from cleanmails.web.tables import csv, csv_address, every, searched
+from cleanmails.web.tables import csv, csv_address, every, sought
 
 _COLUMNS: Final = {
     "id": lambda each: each.id,
@@ -45,18 +45,11 @@ class SenderPages(Page):
     @get("/senders", sync_to_thread=True)
     def all(self, desk: Given[Desk]) -> Response[str]:
         """Every mailbox, with its health and what it has used of today."""
-        found = searched(desk, Senders.list_all, _texts, desk.param("q"))
-        status = desk.param("status")
-        if status:
-            shown = [
-                each for each in every(desk, Senders.list_all) if standing(each, desk) == status and _meant(each, desk)
-            ]
-            found = type(found)(shown[:200], None)
         return desk.page(
             "senders.html",
             here="senders",
             calls=[Senders.list_all, Senders.create, Senders.test],
-            senders=found,
+            senders=desk.ask(Senders.list_all, **_filters(desk)),
             standing=standing,
             connected=_connected(desk),
             csv=csv_address(desk, "/senders.csv"),
@@ -66,7 +59,7 @@ class SenderPages(Page):
     @get("/senders.csv", sync_to_thread=True)
     def download(self, desk: Given[Desk]) -> Stream:
         """The same as CSV."""
-        return csv("senders", _COLUMNS, (each for each in every(desk, Senders.list_all) if _meant(each, desk)))
+        return csv("senders", _COLUMNS, every(desk, Senders.list_all, **_filters(desk)))
 
     @get("/senders/new", sync_to_thread=True)
     def new(self, desk: Given[Desk]) -> Response[str]:
@@ -207,12 +200,9 @@ def _connected(desk: Desk) -> tuple[str, str] | None:
     return f"The mailbox was not connected. {CODES.get(code, '')}".strip(), "bad"
 
 
-def _texts(sender: Sender) -> list[str]:
-    return [sender.address, sender.name]
-
-
-def _meant(sender: Sender, desk: Desk) -> bool:
-    return any(desk.param("q").casefold() in text.casefold() for text in _texts(sender))
+def _filters(desk: Desk) -> dict[str, Any]:
+    status = desk.param("status")
+    return {"q": sought(desk), "wanted": status if status in get_args(Standing) else None}
 
 
 def _said(form: Form) -> Form:

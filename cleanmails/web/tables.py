@@ -1,7 +1,6 @@
-"""Lists of pages beyond one page: searched whole where they are short, and downloaded as CSV however long they are."""
+"""Lists of pages beyond one page: searched by the ledger, and downloaded as CSV however long they are."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
 from typing import Any, Final
 
 from litestar.handlers import HTTPRouteHandler
@@ -11,8 +10,8 @@ from cleanmails.api.pages import MOST, Page, window
 from cleanmails.rules import csvtext
 from cleanmails.web.desk import Desk
 
-FOUND: Final = 200
-"""Matches that a search of a short list shows."""
+SOUGHT: Final = 200
+"""Letters of a search at most."""
 
 
 def every(desk: Desk, handler: HTTPRouteHandler, **given: object) -> Iterator[Any]:
@@ -26,18 +25,9 @@ def every(desk: Desk, handler: HTTPRouteHandler, **given: object) -> Iterator[An
         after = part.next
 
 
-def searched(
-    desk: Desk, handler: HTTPRouteHandler, texts: Callable[[Any], Iterable[str]], sought: str, **given: object
-) -> Page[Any]:
-    """A page of a list that the API does not search, because there are hundreds in it and not millions: the entries with `sought` in one of their texts."""
-    if not sought:
-        found: Page[Any] = desk.ask(handler, **given)
-        return found
-    wanted = sought.casefold()
-    matching = (
-        each for each in every(desk, handler, **given) if any(wanted in text.casefold() for text in texts(each))
-    )
-    return Page(list(islice(matching, FOUND)), None)
+def sought(desk: Desk) -> str:
+    """What a list is searched for, as long as the API takes it."""
+    return desk.param("q")[:SOUGHT]
 
 
 def csv(name: str, columns: Mapping[str, Callable[[Any], object]], entries: Iterable[Any]) -> Stream:

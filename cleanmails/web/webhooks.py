@@ -14,7 +14,7 @@ from cleanmails.errors import CleanmailsError, InvalidError
 from cleanmails.rules import event_types
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
-from cleanmails.web.tables import csv, csv_address, every, searched
+from cleanmails.web.tables import csv, csv_address, every, sought
 
 _STATES: Final = ("pending", "delivered", "given_up")
 _COLUMNS: Final = {
@@ -50,7 +50,7 @@ class WebhookPages(Page):
             "webhooks.html",
             here="webhooks",
             calls=[Webhooks.list_all, Webhooks.create],
-            webhooks=searched(desk, Webhooks.list_all, lambda each: [each.name, each.url], desk.param("q")),
+            webhooks=desk.ask(Webhooks.list_all, q=sought(desk)),
             csv=csv_address(desk, "/webhooks.csv"),
             may_setup=desk.may(Permission.SETUP),
         )
@@ -58,7 +58,7 @@ class WebhookPages(Page):
     @get("/webhooks.csv", sync_to_thread=True)
     def download(self, desk: Given[Desk]) -> Stream:
         """The same as CSV."""
-        return csv("webhooks", _COLUMNS, every(desk, Webhooks.list_all))
+        return csv("webhooks", _COLUMNS, every(desk, Webhooks.list_all, q=sought(desk)))
 
     @get("/webhooks/new", sync_to_thread=True)
     def new(self, desk: Given[Desk]) -> Response[str]:

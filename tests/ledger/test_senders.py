@@ -79,7 +79,7 @@ def test_what_was_used_is_counted_by_the_day(db, house, sender):
         db.execute("INSERT INTO sender_days VALUES (%s, %s, %s)", (sender, day, used))
     assert read(db, house, sender)["used_today"] == 7
     assert read(db, house, sender, date(2030, 2, 1))["used_today"] == 0
-    listed = senders.list_senders(db, house.workspace, today=TODAY, after=None, limit=5)
+    listed = senders.list_senders(db, house.workspace, now=NOW, after=None, limit=5)
     assert [row["used_today"] for row in listed] == [7]
 
 
@@ -107,7 +107,7 @@ def test_a_sender_of_another_workspace_is_unknown(db, house, sender):
             call(db, other, sender, now=NOW)
     with pytest.raises(NotFoundError):
         senders.read(db, other, sender, today=TODAY)
-    assert senders.list_senders(db, other, today=TODAY, after=None, limit=5) == []
+    assert senders.list_senders(db, other, now=NOW, after=None, limit=5) == []
 
 
 def ramping(db, house, **plan):

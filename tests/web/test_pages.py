@@ -134,6 +134,37 @@ def test_a_long_list_of_campaigns_comes_in_pages(browser, house):
     assert [int(each) for page in shown for each in page] == made[::-1]
 
 
+def test_long_lists_are_searched_whole_and_come_in_pages(browser, house):
+    """Every second one is sought, so that the page after the first begins far behind its hundredth row."""
+    names = "SELECT CASE WHEN n %% 2 = 0 THEN 'East' ELSE 'West' END || n FROM generate_series(1, 120) n"
+    house.run(
+        f"""INSERT INTO senders (workspace_id, address, name, smtp_host, smtp_port, smtp_security, cooldown_until)
+            SELECT %s, lower(name) || '@acme.example', name, 'localhost', 25, 'plain',
+                   CASE WHEN name LIKE 'East%%' THEN now() + interval '1 hour' END FROM ({names}) t (name)""",
+        house.workspace,
+    )
+    house.run(f"INSERT INTO lists (workspace_id, name) SELECT %s, name FROM ({names}) t (name)", house.workspace)
+    house.run(
+        f"INSERT INTO outlets (workspace_id, kind, url, types, xact, event_id) SELECT %s, 'webhook', 'https://x.example/' || name, '{{}}', 0, 0 FROM ({names}) t (name)",
+        house.workspace,
+    )
+    for path, row in (
+        ("/senders?q=EAST", r"/senders/\d+"),
+        ("/senders?status=cooling_down", r"/senders/\d+"),
+        ("/lists?q=eAst", r"/lists/\d+"),
+        ("/webhooks?q=/east", r"/webhooks/\d+"),
+    ):
+        first = browser.get(path)
+        (onward,) = re.findall(r'href="([^"]+after=[^"]+)"', first.text)
+        second = browser.get(unescape(onward))
+        pages = [re.findall(rf'<th scope="row"><a href="({row})"', page.text) for page in (first, second)]
+        assert [len(page) for page in pages] == [50, 10], path
+        assert len({*pages[0], *pages[1]}) == 60
+        assert "West" not in text(first) + text(second)
+    assert len(browser.get("/senders.csv?q=east&status=cooling_down").text.splitlines()) == 61
+    assert "No sender matches." in text(browser.get("/senders?q=east&status=ready"))
+
+
 def test_a_campaign_of_another_workspace_is_a_page_that_is_not_there(browser, house, database):
     with database.transaction() as db:
         house.workspace = workspaces.create(db, name="Others")
