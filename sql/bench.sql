@@ -45,6 +45,44 @@ SELECT (%(campaigns)s::bigint[])[1 + mod(l.id, cardinality(%(campaigns)s::bigint
        %(due_at)s::timestamptz + l.id * interval '1 millisecond', CASE WHEN mod(l.id, 3) > 0 THEN %(due_at)s::timestamptz END
 FROM leads l;
 
+-- name: make_walked
+-- Every lead in one of the campaigns, as they stand after a year: of a hundred 86 finished, 3 answered, 2 bounced, 1 left, 1 held, 7 that wait.
+INSERT INTO campaign_leads (campaign_id, lead_id, workspace_id, step, sender_id, state, due_at, settled_at, hold_reason, outcome, ended_at)
+SELECT (%(campaigns)s::bigint[])[1 + mod(l.id, cardinality(%(campaigns)s::bigint[]))], l.id, l.workspace_id, 0,
+       (%(senders)s::bigint[])[1 + mod(l.id / 3, cardinality(%(senders)s::bigint[]))], s.state,
+       CASE WHEN s.state = 'waiting' THEN %(due_at)s::timestamptz + l.id * interval '1 millisecond' END, %(due_at)s::timestamptz,
+       CASE WHEN s.state = 'held' THEN 'missing_field' END,
+       CASE WHEN s.state = 'ended' THEN CASE WHEN s.n < 86 THEN 'finished' WHEN s.n < 89 THEN 'replied' WHEN s.n < 91 THEN 'bounced' ELSE 'unsubscribed' END END,
+       CASE WHEN s.state = 'ended' THEN %(due_at)s::timestamptz END
+FROM leads l
+CROSS JOIN LATERAL (SELECT n, CASE WHEN n < 92 THEN 'ended' WHEN n = 92 THEN 'held' ELSE 'waiting' END AS state
+                    FROM (SELECT mod(l.id / 10, 100) AS n) t) s;
+
+-- name: make_list
+-- One list of all leads, each tenth of which has a tag.
+WITH made AS (
+    INSERT INTO lists (workspace_id, name) VALUES (%(workspace_id)s::bigint, 'Everybody') RETURNING id
+)
+INSERT INTO list_leads (list_id, lead_id) SELECT made.id, l.id FROM made CROSS JOIN leads l;
+
+-- name: make_tags
+UPDATE leads SET tags = '{fair}' WHERE mod(id, 10) = 0;
+
+-- name: make_threads
+-- A conversation with each fiftieth lead, of one message.
+WITH made AS (
+    INSERT INTO threads (workspace_id, campaign_id, lead_id, sender_id, subject, snippet, label, unread, last_kind, last_at, last_message_id)
+    SELECT workspace_id, campaign_id, lead_id, sender_id, 'Hello', 'Tell me more.', CASE WHEN mod(lead_id, 100) = 0 THEN 'interested' END,
+           mod(lead_id, 150) = 0, 'reply', now(), lead_id
+    FROM campaign_leads WHERE mod(lead_id, 50) = 0 AND sender_id IS NOT NULL
+    RETURNING id, workspace_id, campaign_id, lead_id, sender_id
+)
+INSERT INTO inbox_messages (workspace_id, sender_id, digest, folder, uid, state, kind, meaning, thread_id, campaign_id, lead_id, delivery_id, from_address, subject,
+                            body, reply, sent_at, settled_at)
+SELECT m.workspace_id, m.sender_id, sha256(m.id::text::bytea), 'INBOX', m.id, 'settled', 'reply', '{}', m.id, m.campaign_id, m.lead_id, d.id, 'x@d.example', 'Re: Hello',
+       'Tell me more.', 'Tell me more.', now(), now()
+FROM made m JOIN deliveries d ON d.campaign_id = m.campaign_id AND d.lead_id = m.lead_id;
+
 -- name: use_up
 -- Every sender has sent what it may today.
 INSERT INTO sender_days (sender_id, day, used)

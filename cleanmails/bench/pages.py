@@ -1,8 +1,8 @@
 """`cleanmails bench pages`: how long the server takes for each page of the dashboard, in a workspace with many leads and events.
 
-On embedded servers of its own: a million leads in ten campaigns that have been mailed and in ten that wait, and ten million events, unless told otherwise. Each
-page is asked for by HTTP, one after the other, as a browser with a session does; printed are milliseconds in the middle and for 95 of 100, the processor time of the web
-process a page, and its bytes. `assets_bytes` are stylesheet, icons and all scripts together: what a first visit loads beside the page.
+On embedded servers of its own: a million leads on one list, dealt out to ten campaigns that have been mailed and all in one that waits, with ten million events
+and twenty thousand conversations, unless told otherwise. Each page is asked for by HTTP, one after the other, as a browser with a session does; printed are
+milliseconds in the middle and for 95 of 100, the processor time of the web process a page, and its bytes. `assets_bytes` are stylesheet, icons and all scripts together: what a first visit loads beside the page.
 """
 
 import argparse
@@ -32,7 +32,8 @@ CAMPAIGNS, SENDERS = 10, 20
 
 FIXED: Final = (
     "/", "/campaigns", "/campaigns?q=9", "/campaigns/new", "/leads", "/leads?q=p77", "/lists", "/uploads", "/inbox", "/senders", "/domains", "/suppressions",
-    "/webhooks", "/unknown", "/settings",
+    "/webhooks", "/unknown", "/settings", "/settings/audit", "/leads?status=bounced", "/leads?tag=fair", "/leads?engagement=silent", "/leads/50", "/lists/1",
+    "/lists/1?q=p77", "/senders/1", "/inbox/1", "/inbox?show=interested",
 )  # fmt: skip
 OF_A_CAMPAIGN: Final = (
     "", "/leads", "/leads?state=waiting", "/leads?outcome=finished", "/steps", "/schedule", "/lists", "/senders", "/settings", "/activity",
@@ -79,14 +80,7 @@ def main(argv: Sequence[str]) -> int:
 
 def measure(servers: settings.Servers, database: Database, leads: int, events: int, times: int) -> dict[str, Times]:
     """The figures by page, on empty servers."""
-    crowd = bench.make_crowd(database, leads, SENDERS)
-    with database.transaction() as db:
-        now = workers.now(db)
-    mailed = bench.make_campaigns(database, crowd, CAMPAIGNS, now)
-    bench.make_events(database, bench.make_sent(database, SENDERS), events)
-    waiting = bench.make_campaigns(database, crowd, CAMPAIGNS, now + timedelta(days=30))
-    while _count(database):
-        pass
+    workspace_id, paths = seed(database, leads, events)
     port = Ports.free().web
     environ = {
         "DATABASE_URL": servers.database_url,
@@ -95,13 +89,28 @@ def measure(servers: settings.Servers, database: Database, leads: int, events: i
         "CLEANMAILS_LOG": "json",
     }
     web = start_web(os.environ | environ, port)
-    cookies = {COOKIE: _session(database, crowd.workspace_id), "zone": "Europe/Berlin"}
+    cookies = {COOKIE: _session(database, workspace_id), "zone": "Europe/Berlin"}
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", cookies=cookies, timeout=60) as browser:
-            return {path: _ask(browser, path, times, web.pid) for path in _paths(mailed[0], waiting[0])}
+            return {path: _ask(browser, path, times, web.pid) for path in paths}
     finally:
         web.terminate()
         web.wait(60)
+
+
+def seed(database: Database, leads: int, events: int) -> tuple[int, list[str]]:
+    """Fills an empty ledger; its workspace, and the pages to ask for."""
+    crowd = bench.make_crowd(database, leads, SENDERS)
+    bench.make_list(database, crowd)
+    with database.transaction() as db:
+        now = workers.now(db)
+    mailed = bench.make_campaigns(database, crowd, CAMPAIGNS, now, walked=True)
+    bench.make_events(database, bench.make_sent(database, SENDERS), events)
+    bench.make_threads(database)
+    waiting = bench.make_campaigns(database, crowd, 1, now + timedelta(days=30))
+    while _count(database):
+        pass
+    return crowd.workspace_id, list(_paths(mailed[0], waiting[0]))
 
 
 def _paths(*campaigns: int) -> Iterator[str]:

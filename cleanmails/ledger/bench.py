@@ -27,16 +27,36 @@ def make_crowd(database: Database, leads: int, senders: int) -> Crowd:
     return Crowd(workspace, [row["id"] for row in made])
 
 
-def make_campaigns(database: Database, crowd: Crowd, campaigns: int, due_at: datetime) -> list[int]:
-    """Running campaigns among which all leads are dealt out, due from a time on."""
+def make_campaigns(
+    database: Database, crowd: Crowd, campaigns: int, due_at: datetime, *, walked: bool = False
+) -> list[int]:
+    """Running campaigns among which all leads are dealt out, due from a time on; `walked`: most of them have come to their end."""
     values = {"workspace_id": crowd.workspace_id, "campaigns": campaigns, "senders": crowd.senders}
     with database.transaction() as db:
         db.execute(sql("bench.unchecked"))
         ids = [row["id"] for row in db.execute(sql("bench.make_campaigns"), values)]
-        db.execute(sql("bench.make_walks"), {"campaigns": ids, "senders": crowd.senders, "due_at": due_at})
+        walks = sql("bench.make_walked") if walked else sql("bench.make_walks")
+        db.execute(walks, {"campaigns": ids, "senders": crowd.senders, "due_at": due_at})
     with database.transaction() as db:
         db.execute(sql("bench.analyze"))
     return ids
+
+
+def make_list(database: Database, crowd: Crowd) -> None:
+    """A list of all leads, and a tag that each tenth has."""
+    with database.transaction() as db:
+        db.execute(sql("bench.unchecked"))
+        db.execute(sql("bench.make_list"), {"workspace_id": crowd.workspace_id})
+        db.execute(sql("bench.make_tags"))
+
+
+def make_threads(database: Database) -> None:
+    """A conversation with each fiftieth lead that was mailed."""
+    with database.transaction() as db:
+        db.execute(sql("bench.unchecked"))
+        db.execute(sql("bench.make_threads"))
+    with database.transaction() as db:
+        db.execute(sql("bench.analyze"))
 
 
 def use_up(database: Database) -> None:

@@ -1,11 +1,11 @@
 """A campaign as it is made: settings, lists, senders, steps, schedule, review. Each is a page with one form, and a draft keeps what was saved of them.
 
-Later the same pages change the campaign. Two people may do so at once: what one saves is merged with what the other saved, unless both changed the same part;
+Later the same pages change the campaign. Two people may do so at once: what one saves is merged with what the other saved (`rules/merge.py`), unless both changed the same step or field;
 then whoever comes second is shown who was first, with both versions, and decides.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -15,9 +15,10 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from cleanmails.api.auth import Permission
+from cleanmails.api.body import read_value
 from cleanmails.api.campaigns import BODY_LIMIT, Campaign, Campaigns
 from cleanmails.api.changes import Change, Changes
-from cleanmails.api.drafts import CampaignChange, NewCampaign
+from cleanmails.api.drafts import CampaignChange, NewCampaign, WrittenStep
 from cleanmails.api.edits import described
 from cleanmails.api.forecast import Forecasts
 from cleanmails.api.given import Given
@@ -28,7 +29,8 @@ from cleanmails.api.senders import Senders
 from cleanmails.errors import ConflictError, Fault, InvalidError, StateError
 from cleanmails.ledger import overview
 from cleanmails.records import CampaignStatus
-from cleanmails.rules import zones
+from cleanmails.rules import schedule, zones
+from cleanmails.rules.merge import Merged, marks, merged
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet, flattened
 from cleanmails.web.tables import every
@@ -38,6 +40,8 @@ _NEXT_WAIT_DAYS: Final = 3
 _DAYS: Final = ((1, "Mon"), (2, "Tue"), (3, "Wed"), (4, "Thu"), (5, "Fri"), (6, "Sat"), (0, "Sun"))
 _OFFICE: Final = {"days": [1, 2, 3, 4, 5], "start": "09:00", "end": "17:00"}
 _LEADS_OFFERED: Final = 50
+_GROUPS: Final = ("lists", "senders")
+_STEP: Final = WrittenStep.__struct_fields__
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +154,7 @@ class SetupPages(Page):
                 steps=rearranged,
                 landing=landing,
                 version=_version(form, campaign),
+                base=form.text("_base"),
             )
         tidy = [step | {"position": place, "subjects": _filled(step)} for place, step in enumerate(steps)]
         return save(desk, campaign_id, "steps", form, {"steps": tidy}, steps=steps)
@@ -227,7 +232,14 @@ def show(
 ) -> Response[str]:
     """A section of a campaign, as it is or as it was typed."""
     section = SECTIONS[key]
-    more = {"conflict": None, "checks": None, "version": campaign.version, "landing": ""} | more
+    base = form.text("_base") if form else ""
+    more = {
+        "conflict": None,
+        "checks": None,
+        "version": campaign.version,
+        "landing": "",
+        "base": base or _base(campaign, key),
+    } | more
     return desk.page(
         f"campaign_{key}.html",
         here="campaigns",
@@ -253,11 +265,13 @@ def save(
     """Saves a section and goes on to the next, or back to the campaign; or shows it again with what is wrong, or with who was first."""
     before: Campaign = desk.ask(Campaigns.read, campaign_id=campaign_id)
     version = _version(form, before)
-    conflict = _conflict(desk, before, key, version) if version < before.version else None
-    if conflict is not None:
-        return show(desk, before, key, sheet=Sheet.typed(form), form=form, status=409, conflict=conflict, **more)
     try:
-        after = desk.ask(Campaigns.change, campaign_id=campaign_id, data=data | {"version": before.version})
+        found = merged(_began(form, before, key), _parts(_read(data)), _parts(_saved(before, key)))
+        if found.conflicts:
+            more |= _clash(desk, before, key, found, form, version)
+            return show(desk, before, key, sheet=Sheet.typed(form), form=form, status=409, **more)
+        wanted = _whole(found, data) | {"version": before.version}
+        after = desk.ask(Campaigns.change, campaign_id=campaign_id, data=wanted)
     except ConflictError:
         return save(desk, campaign_id, key, form, data, **more)  # somebody saved in this very moment
     except InvalidError as error:
@@ -268,9 +282,10 @@ def save(
     draft = after.status == CampaignStatus.DRAFT
     onward = SECTIONS[key].onward if draft and form.text("_stay") != "1" else key
     warned = " ".join(each.message for each in after.warnings)
+    beside = _beside(desk, before, found.theirs, version)
     return desk.go(
         f"/campaigns/{campaign_id}/{onward}",
-        said=f"Saved. {warned}".strip(),
+        said=" ".join(each for each in ("Saved.", beside, warned) if each),
         kind="warn" if warned else "good",
         kept=f"campaign-{campaign_id}-{key}",
     )
@@ -313,32 +328,106 @@ def _version(form: Form, campaign: Campaign) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else campaign.version
 
 
-def _conflict(desk: Desk, campaign: Campaign, key: str, version: int) -> Conflict | None:
-    """Who changed this very section since a version, if anybody did."""
+def _base(campaign: Campaign, key: str) -> str:
+    """What a form carries of the section that it was made of: the marks of its parts."""
+    return msgspec.json.encode(marks(_parts(_saved(campaign, key)))).decode()
+
+
+def _began(form: Form, campaign: Campaign, key: str) -> dict[str, str]:
+    """The marks that a form carries. Without any, what is saved now counts as read if the version says so, and nothing does otherwise."""
+    try:
+        return msgspec.json.decode(form.text("_base"), type=dict[str, str])
+    except msgspec.DecodeError:
+        return marks(_parts(_saved(campaign, key))) if _version(form, campaign) == campaign.version else {}
+
+
+def _read(data: dict[str, Any]) -> dict[str, Any]:
+    """A section as somebody wrote it, in the form of the API. InvalidError."""
+    change = read_value(CampaignChange, data)
+    found: dict[str, Any] = msgspec.to_builtins(change)
+    return {name: value for name, value in found.items() if name in data}
+
+
+def _saved(campaign: Campaign, key: str) -> dict[str, Any]:
+    """A section as it is saved."""
+    whole = msgspec.to_builtins(campaign)
+    return {name: whole[name] for name in SECTIONS[key].fields}
+
+
+def _parts(data: dict[str, Any]) -> dict[str, Any]:
+    """What two people may change each for himself: every list, every sender, every step, and every other field."""
+    parts: dict[str, Any] = {}
+    for name, value in data.items():
+        if name in _GROUPS:
+            parts |= {f"{name}[{each['id']}]": {"id": each["id"]} for each in value}
+        elif name == "steps":
+            parts |= {f"steps[{place}]": {each: step[each] for each in _STEP} for place, step in enumerate(value)}
+        elif name == "launch_at" and value:
+            # An input shows minutes, in the zone of the schedule.
+            parts[name] = datetime.fromisoformat(value).astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+        elif name == "schedule_config" and value:
+            window = schedule.parse(value)
+            parts[name] = schedule.as_json(window) if window else None
+        else:
+            parts[name] = value.strip() if isinstance(value, str) else value
+    return parts
+
+
+def _whole(found: Merged, data: dict[str, Any]) -> dict[str, Any]:
+    """What is to be saved: groups whole, and of the other fields those that were changed here."""
+    wanted: dict[str, Any] = {name: value for name, value in data.items() if name in found.mine}
+    for group in (*_GROUPS, "steps"):
+        if group in data:
+            kept = [part for name, part in found.parts.items() if name.partition("[")[0] == group]
+            wanted[group] = kept
+    if "steps" in wanted:
+        places = sorted(int(name[6:-1]) for name in found.parts if name.startswith("steps["))
+        wanted["steps"] = [found.parts[f"steps[{place}]"] | {"position": at} for at, place in enumerate(places)]
+    return wanted
+
+
+def _changes(desk: Desk, campaign: Campaign, parts: Sequence[str], version: int) -> tuple[list[Change], list[str]]:
+    """Who changed any of these parts since a version, the newest first, and what as the log of changes names it."""
+    wanted = {each.partition("[")[0] if each.startswith(_GROUPS) else each for each in parts}
     found: list[Change] = desk.ask(Changes.list_all, campaign_id=campaign.id).items
-    fields = SECTIONS[key].fields
-    for change in found:
-        touched = [each for each in change.fields if each.partition("[")[0] in fields]
-        if change.version > version and touched:
-            return Conflict(
-                who=change.who or "Somebody", what=described(touched), at=change.at, theirs=_theirs(campaign, key)
-            )
-    return None
+    since = [each for each in found if each.version > version and wanted & set(each.fields)]
+    return since, sorted(wanted)
 
 
-def _theirs(campaign: Campaign, key: str) -> list[tuple[str, str]]:
-    """What is saved now of a section, for reading."""
+def _clash(desk: Desk, campaign: Campaign, key: str, found: Merged, form: Form, version: int) -> dict[str, Any]:
+    """What a page shows when both have changed the same. From here on these parts count as read; the others go on from where the form began."""
+    since, what = _changes(desk, campaign, found.conflicts, version)
+    saved = marks(_parts(_saved(campaign, key)))
+    base = {name: each for name, each in _began(form, campaign, key).items() if name not in found.conflicts}
+    base |= {name: each for name, each in saved.items() if name in found.conflicts}
+    conflict = Conflict(
+        who=(since[0].who if since else None) or "Somebody",
+        what=described(what),
+        at=since[0].at if since else campaign.updated_at,
+        theirs=_theirs(campaign, key, found.conflicts),
+    )
+    return {"conflict": conflict, "base": msgspec.json.encode(base).decode()}
+
+
+def _beside(desk: Desk, campaign: Campaign, parts: Sequence[str], version: int) -> str:
+    """Who changed other parts meanwhile, which stay."""
+    since, what = _changes(desk, campaign, parts, version) if parts else ([], [])
+    who = " and ".join(dict.fromkeys(each.who or "somebody" for each in since))
+    return f"{who[:1].upper()}{who[1:]} changed {described(what)} meanwhile; that is kept too." if who else ""
+
+
+def _theirs(campaign: Campaign, key: str, conflicts: Sequence[str]) -> list[tuple[str, str]]:
+    """What is saved now of what clashes, for reading."""
     if key == "steps":
         return [
             (f"Step {each.position + 1}", "\n".join([*(f"Subject: {subject}" for subject in each.subjects), each.body]))
             for each in campaign.steps
-        ]
-    if key == "lists":
-        return [("Lists", ", ".join(each.name for each in campaign.lists))]
-    if key == "senders":
-        return [("Senders", ", ".join(each.address for each in campaign.senders))]
-    whole = msgspec.to_builtins(campaign)
-    return [(name.replace("_", " ").capitalize(), str(whole[name])) for name in SECTIONS[key].fields]
+            if f"steps[{each.position}]" in conflicts
+        ] or [("Steps", f"{len(campaign.steps)} are left.")]
+    whole = _saved(campaign, key)
+    return [
+        (name.replace("_", " ").capitalize(), str(whole[name])) for name in SECTIONS[key].fields if name in conflicts
+    ]
 
 
 def _at_inputs(faults: Sequence[Fault]) -> list[Fault]:

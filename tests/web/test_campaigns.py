@@ -203,6 +203,40 @@ def test_who_comes_second_is_told_who_was_first_and_loses_neither(browser, draft
     assert house.one("SELECT name FROM campaigns") == "Mine"
 
 
+def test_two_people_at_different_steps_and_fields_are_both_right(browser, draft, house, ready):
+    """Each opens the page, and neither knows of the other."""
+    here = f"/campaigns/{draft}"
+    three = [*inputs(browser.get(f"{here}/steps").text)]
+    for place in (1, 2):
+        three = inputs(put(browser, f"{here}/steps", [*three, ("_do", "add")]).text)
+        three = changed(three, **{f"steps[{place}].body": f"body {place}"})
+    put(browser, f"{here}/steps", changed(three, **{"steps[0].body": "body 0", "steps[0].subjects[0]": "Hello"}))
+    pages = {part: inputs(browser.get(f"{here}/{part}").text) for part in ("steps", "settings")}
+    house.run("UPDATE users SET name = 'Ben'")
+    put(browser, f"{here}/steps", changed(pages["steps"], **{"steps[1].body": "Ben's\nwords"}))
+    put(browser, f"{here}/settings", changed(pages["settings"], name="Ben's name"))
+    mine = put(browser, f"{here}/steps", [*changed(pages["steps"], **{"steps[2].body": "Mine"}), ("_stay", "1")])
+    assert "Saved. Ben changed step 2 meanwhile; that is kept too." in text(browser.get(mine.headers["location"]))
+    put(browser, f"{here}/settings", [*pages["settings"], ("track_clicks", "on")])
+    assert [row["body"] for row in house.all("SELECT body FROM steps ORDER BY position")] == [
+        "body 0",
+        "Ben's\nwords",
+        "Mine",
+    ]
+    assert house.all("SELECT name, track_clicks FROM campaigns") == [{"name": "Ben's name", "track_clicks": True}]
+
+    # One takes the last step away, the other writes in the second; then both write in the second.
+    old = inputs(browser.get(f"{here}/steps").text)
+    put(browser, f"{here}/steps", inputs(put(browser, f"{here}/steps", [*old, ("_do", "remove-2")]).text))
+    assert put(browser, f"{here}/steps", changed(old, **{"steps[1].body": "second"})).status_code == 303
+    assert [row["body"] for row in house.all("SELECT body FROM steps ORDER BY position")] == ["body 0", "second"]
+    told = put(browser, f"{here}/steps", changed(old, **{"steps[0].body": "first", "steps[1].body": "another second"}))
+    assert told.status_code == 409
+    assert "Ben changed step 2 at" in text(told)
+    assert put(browser, f"{here}/steps", inputs(told.text)).status_code == 303
+    assert [row["body"] for row in house.all("SELECT body FROM steps ORDER BY position")] == ["first", "another second"]
+
+
 @pytest.mark.parametrize(
     ("order", "bodies"),
     [

@@ -2,6 +2,9 @@
 // (`data-kept` on the page), or the reader throws it away. Passwords are never kept.
 
 const PREFIX = "keep:";
+// What a form began from: by this the server sees what somebody else has saved meanwhile.
+const BEGAN = new Set(["_version", "_base"]);
+const OURS = new Set([...BEGAN, "_once", "_do", "_stay"]);
 const LONGEST = 14 * 24 * 3600 * 1000;
 
 /** Keeps the forms within `root`, and brings back what was kept of them. */
@@ -30,7 +33,7 @@ function pairs(form) {
 
 function keep(form) {
   if (!form.isConnected) return;
-  const value = JSON.stringify({ at: Date.now(), base: form.dataset.base ?? "", pairs: pairs(form) });
+  const value = JSON.stringify({ at: Date.now(), pairs: pairs(form) });
   try { localStorage.setItem(PREFIX + form.dataset.keep, value); } catch { /* full, or forbidden */ }
 }
 
@@ -50,7 +53,7 @@ function offer(form) {
   restore(form, found);
 }
 
-const visible = (list) => list.filter(([name]) => !name.startsWith("_"));
+const visible = (list) => list.filter(([name]) => !OURS.has(name));
 
 async function restore(form, found) {
   const names = (list) => visible(list).map(([name]) => name).join("\n");
@@ -79,7 +82,8 @@ function fill(form, list) {
   const given = new Map();
   for (const [name, value] of list) given.set(name, [...(given.get(name) ?? []), value]);
   for (const input of form.elements) {
-    if (!input.name || input.type === "password" || input.name.startsWith("_") || input.type === "hidden") continue;
+    if (BEGAN.has(input.name) && given.has(input.name)) input.value = given.get(input.name)[0];
+    if (!input.name || input.type === "password" || OURS.has(input.name) || input.type === "hidden") continue;
     const values = given.get(input.name);
     if (input.type === "checkbox" || input.type === "radio") input.checked = Boolean(values?.includes(input.value));
     else if (values?.length && input.tagName !== "BUTTON") input.value = values.length > 1 ? values.shift() : values[0];
