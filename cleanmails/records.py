@@ -1,5 +1,6 @@
 """The nouns, and the values that cross rooms. Frozen, without behaviour beyond what a value says of itself."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -447,6 +448,19 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, str] = {}
     raw: str = ""
     fault: str | None = None
+
+
+class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
+    """Many arrivals: leads column by column, with `fields` as JSON text, and one by one the `others`: rows that name none, or stand out among the rest."""
+
+    line: Sequence[int]
+    email: Sequence[str]
+    first_name: Sequence[str]
+    last_name: Sequence[str]
+    company: Sequence[str]
+    fields: Sequence[str]
+    raw: Sequence[str]
+    others: Sequence[Arrival]
 
 
 class Attachment(msgspec.Struct, frozen=True):

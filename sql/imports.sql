@@ -27,6 +27,10 @@ CREATE TEMP TABLE IF NOT EXISTS taken (email text NOT NULL, lead_id bigint NOT N
 -- name: copy_arrivals
 COPY arrivals (line, email, first_name, last_name, company, fields, raw, fault) FROM STDIN;
 
+-- name: copy_leads
+-- The same of rows that name a lead.
+COPY arrivals (line, email, first_name, last_name, company, fields, raw) FROM STDIN;
+
 -- name: analyse_arrivals
 -- Nobody else does it for a table of one connection, and without it a large file is joined as if it were a small one.
 ANALYZE arrivals (line, email, fault);

@@ -4,9 +4,11 @@ A file is read from its pieces and brought to the worker's own connection; then 
 before that leaves the file as it was, and another one begins anew; what was cancelled meanwhile finds no state to leave, and is rolled back.
 """
 
+import gc
 import io
 import threading
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +19,7 @@ from cleanmails.errors import BusyError, CleanmailsError, Fault, InvalidError, N
 from cleanmails.ledger import imports, leads
 from cleanmails.ledger.db import Connection, Database
 from cleanmails.ledger.imports import Claim, File, Terms, Totals
-from cleanmails.records import Arrival
+from cleanmails.records import Arrivals
 from cleanmails.rules import content, csvtext, rows, xlsx
 from cleanmails.rules.content import parser
 
@@ -29,6 +31,9 @@ THREADS: Final = 2
 
 SORTED_IN: Final = 10_000
 """Rows from which on what an import added to the indexes is sorted in at once; else it is left to autovacuum."""
+
+TOLD: Final = 10
+"""Batches after each of which it is told how far an import is, and looked whether it was cancelled."""
 
 MOST_ATTEMPTS: Final = 3
 _SHED: Final = "The workers that took this import up stopped in the middle of it, three times; nothing of it was taken."
@@ -52,6 +57,8 @@ class Stopped(Exception):  # noqa: N818 - it is no error: the process was told t
 
 def start(work: Work) -> list[threading.Thread]:
     """Starts the threads."""
+    # Rows are many small objects and make no cycles: to look for some at every seven hundredth was half of the reading.
+    gc.set_threshold(20_000, 50, 100)
     threads = [threading.Thread(target=keep, args=(work,), name=f"imports {n}", daemon=True) for n in range(THREADS)]
     for thread in threads:
         thread.start()
@@ -136,27 +143,27 @@ def _take(database: Database, it: Claim, stopping: Callable[[], bool]) -> Totals
     file = File(database, it.id, it.bytes)
     count = 0
     with database.session() as db:
-        for count in imports.bring(db, _arrivals(file, it.kind, options)):
+        for batch, count in enumerate(imports.bring(db, _batches(file, it.kind, options)), 1):
             if stopping():
                 raise Stopped
-            _tell(database, it, "reading", count, file.furthest)
+            if batch % TOLD == 1:
+                _tell(database, it, "reading", count, file.furthest)
         _tell(database, it, "taking", count, it.bytes)
         with db.transaction():
-            totals = imports.take_brought(
-                db, it.workspace_id, it.list_id, options.terms, large=count > imports.BATCH // 20
-            )
+            totals = imports.take_brought(db, it.workspace_id, it.list_id, options.terms, large=count > imports.FEW)
             missing = [] if it.list_id is None else list(_missing(db, it.workspace_id, it.list_id))
             if not imports.finish(db, it, totals, msgspec.json.encode(missing)):
                 raise LostError
     return totals
 
 
-def _arrivals(file: File, kind: str, options: Options) -> Iterator[Arrival]:
+def _batches(file: File, kind: str, options: Options) -> Iterator[Arrivals]:
     known = rows.chosen(options.columns)
     table = csvtext.rows(file.pieces()) if kind == "csv" else xlsx.rows(io.BufferedReader(file, imports.PIECE))
     if options.header:
         next(table, None)
-    return (rows.verdict(row, known) for row in table)
+    while batch := list(islice(table, imports.BATCH)):
+        yield rows.verdicts(batch, known)
 
 
 def _missing(db: Connection, workspace_id: int, list_id: int) -> Iterator[dict[str, Any]]:

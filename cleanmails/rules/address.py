@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
@@ -48,6 +49,23 @@ def recipient(text: str) -> str:
     if local.isascii():  # a letter that lower case turns into a plain one: the address of somebody else
         raise AddressError("The part before the @-sign holds a letter that cannot be told from a plain one.")
     return f"{local}@{found.ascii_domain}"
+
+
+def recipients(texts: Sequence[str]) -> list["str | AddressError"]:
+    """`recipient` of each, with its error in its place: a column of a table, at a fraction of the cost."""
+    plain = [text if text.isascii() else "" for text in texts]  # a letter that lower case makes a plain one is none
+    common = _COMMON.fullmatch
+    return [
+        low if len(low) <= _LABEL and common(low) else _recipient(text)
+        for low, text in zip(map(str.lower, map(str.strip, plain)), texts, strict=True)
+    ]
+
+
+def _recipient(text: str) -> "str | AddressError":
+    try:
+        return recipient(text)
+    except AddressError as error:
+        return error
 
 
 def _checked(text: str, *, international: bool) -> ValidatedEmail:

@@ -42,11 +42,12 @@ class Row(msgspec.Struct, frozen=True):
 
 def rows(chunks: Iterable[bytes]) -> Iterator[Row]:
     """Every row but those of which all cells are blank. InvalidError (field `file`) for what is no text in rows at all."""
-    lines = _lines(chunks)
-    first = next(lines, "")
+    texts = _texts(chunks)
+    text = next(texts, "")
+    first = next(_lines(text), "")
     if first.lower().startswith("sep=") and len(first.rstrip("\r\n")) == len("sep=") + 1:
-        return _read(_Feed(lines, number=2), first[4])
-    return _read(_Feed(chain([first], lines), number=1), _delimiter(first))
+        return _read(_Feed(chain([text[len(first) :]], texts), number=2), first[4])
+    return _read(_Feed(chain([text], texts), number=1), _delimiter(first))
 
 
 def written(table: Iterable[Sequence[object]]) -> str:
@@ -74,53 +75,86 @@ def _cells(line: str, delimiter: str) -> int:
 
 
 class _Feed:
-    """Hands lines to the csv reader and keeps those of the row in hand, so that they can be put back."""
+    """Hands lines to the csv reader and keeps those of the row in hand, so that they can be put back. What comes next is a piece of whole lines."""
 
-    def __init__(self, lines: Iterator[str], number: int) -> None:
+    def __init__(self, texts: Iterator[str], number: int) -> None:
         self.number = number
         self.taken: list[str] = []
-        self._lines = lines
-        self._back: deque[str] = deque()
+        self.ahead: deque[str] = deque()
+        self._texts = texts
+
+    def text(self) -> str | None:
+        """The next piece, once the one in hand is used up."""
+        return next(self._texts, None)
 
     def lines(self) -> Iterator[str]:
-        while self._back:
-            yield self._take(self._back.popleft())
-        for line in self._lines:
-            yield self._take(line)
+        while True:
+            while self.ahead:
+                yield self._take(self.ahead.popleft())
+            if (text := self.text()) is None:
+                return
+            self.ahead.extend(_lines(text))
 
     def _take(self, line: str) -> str:
         if len(self.taken) == _MOST_LINES:
-            self._back.appendleft(line)
+            self.ahead.appendleft(line)
             raise csv.Error(_UNCLOSED)
         self.taken.append(line)
         return line
 
     def give_up_line(self) -> None:
         """Ends the row in hand after its first line; what was read beyond it comes again."""
-        self._back.extendleft(reversed(self.taken[1:]))
+        self.ahead.extendleft(reversed(self.taken[1:]))
         self.number += 1
         self.taken.clear()
 
 
 def _read(feed: _Feed, delimiter: str) -> Iterator[Row]:
-    while True:
-        try:
-            yield from _readable(feed, delimiter)
-        except csv.Error as error:
-            # Only the line in which the row began is lost: it, not the innocent lines after it, holds the fault.
-            yield Row(feed.number, [], _raw(feed.taken[:1]), _reason(error))
-            feed.give_up_line()
-        else:
-            return
+    """Piece by piece: one without a quote is plain."""
+    while (text := feed.text()) is not None:
+        if (lines := _plain(text)) is not None:
+            yield from _split(lines, delimiter, feed.number)
+            feed.number += len(lines)
+            continue
+        feed.ahead.extend(_lines(text))
+        while feed.ahead:
+            try:
+                yield from _readable(feed, delimiter)
+            except csv.Error as error:
+                # Only the line in which the row began is lost: it, not the innocent lines after it, holds the fault.
+                yield Row(feed.number, [], _raw(feed.taken[:1]), _reason(error))
+                feed.give_up_line()
+
+
+def _plain(text: str) -> list[str] | None:
+    """The lines of a piece that can be cut at its delimiters, which is three times as quick as the csv module; None where that would not be the same."""
+    if '"' in text or "\0" in text:
+        return None
+    text = text.replace("\r\n", "\n")
+    if "\r" in text:
+        return None
+    lines = text.removesuffix("\n").split("\n") if text else []
+    return lines if len(max(lines, key=len, default="")) <= _RAW_KEPT else None
+
+
+def _split(lines: list[str], delimiter: str, number: int) -> Iterator[Row]:
+    for line in lines:
+        cells = line.split(delimiter)
+        if cells[0].strip() or "".join(cells).strip():
+            yield Row(number, cells, line)
+        number += 1
 
 
 def _readable(feed: _Feed, delimiter: str) -> Iterator[Row]:
+    """Rows up to the end of a piece."""
     taken = feed.taken
     for cells in csv.reader(feed.lines(), delimiter=delimiter, strict=True):
         if "".join(cells).strip():
             yield Row(feed.number, cells, _raw(taken))
         feed.number += len(taken)
         taken.clear()
+        if not feed.ahead:
+            return
 
 
 def _raw(lines: list[str]) -> str:
@@ -136,10 +170,9 @@ def _reason(error: csv.Error) -> str:
     return _HUGE if "limit" in said else _STRAY
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+def _lines(text: str) -> Iterator[str]:
     """Lines with their ends, whichever those are: LF, CR LF or CR."""
-    for text in _texts(chunks):
-        yield from io.StringIO(text, newline="")
+    return io.StringIO(text, newline="")
 
 
 def _texts(chunks: Iterable[bytes]) -> Iterator[str]:

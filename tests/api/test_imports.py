@@ -126,6 +126,12 @@ def test_a_worker_takes_it_as_it_was_proposed(api, prospects, taken, woken):
     assert only["raw"] == "ADA@example.com;Again;;;"
 
 
+def test_signs_that_mean_something_on_the_way_to_the_ledger_arrive_as_they_are(api, taken):
+    taken("email;company;job\nada@example.com;a\\b\\N\tc \\.;%s\\n\n\\N@x.example;;\n")
+    [lead] = api.get("/v1/outreach/leads").json()["items"]
+    assert (lead["company"], lead["fields"]) == ("a\\b\\N\tc \\.", {"job": "%s\\n"})
+
+
 def test_a_person_may_say_otherwise_what_columns_mean(api, taken):
     body = taken("a,b,c,d\nAda King,ada@example.com,x,London\n", columns=["full_name", "email", None, "City"])
     assert body["created"] == 1

@@ -1,8 +1,12 @@
 """What columns mean: proposed from names and from what stands in them, and chosen by a person, with every slip told."""
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cleanmails.errors import InvalidError
+from cleanmails.records import Arrival
 from cleanmails.rules import csvtext, rows
 
 
@@ -88,3 +92,37 @@ def test_rows_are_read_as_chosen():
     lead = rows.verdict(row, known)
     assert (lead.email, lead.first_name, lead.last_name) == ("ada@example.com", "Ada", "King Lovelace")
     assert lead.fields == {"job_title": "Analyst"}
+
+
+CELLS = st.sampled_from(
+    (
+        "",
+        " ",
+        "ada@example.com",
+        " ADA@Example.com ",
+        "no address",
+        "\u212aim@example.com",
+        "j\xf6rg@example.com",
+        "Ada King",
+        'a"\\b',
+        "tab\there",
+        "%s",
+        "\0",
+    )
+)
+HUGE = "x" * 5_000
+
+
+@given(table=st.lists(st.lists(CELLS | st.just(HUGE), min_size=3, max_size=7), max_size=6))
+def test_rows_column_by_column_are_what_they_are_one_by_one(table):
+    known = rows.chosen(["email", "full_name", "last_name", "company", "city", "job%"])
+    given = [csvtext.Row(line, cells, f"{line}", None) for line, cells in enumerate(table, 1)]
+    found = rows.verdicts(given, known)
+    columns = (found.line, found.email, found.first_name, found.last_name, found.company, found.fields, found.raw)
+    names = ("line", "email", "first_name", "last_name", "company", "fields", "raw")
+    alike = [
+        Arrival(**dict(zip(names, each, strict=True)) | {"fields": msgspec.json.decode(each[5])})
+        for each in zip(*columns, strict=True)
+    ]
+    expected = [rows.verdict(row, known) for row in given]
+    assert sorted([*alike, *found.others], key=lambda each: each.line) == expected
