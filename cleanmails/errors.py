@@ -57,6 +57,12 @@ class MismatchError(CleanmailsError):
     code = "idempotency_mismatch"
 
 
+class StaleError(CleanmailsError):
+    """The thing is not as the `If-Match` of the request says."""
+
+    code = "stale"
+
+
 class AuthError(CleanmailsError):
     """Nobody is signed in, or the credentials do not hold."""
 

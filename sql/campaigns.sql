@@ -21,11 +21,13 @@ WHERE c.workspace_id = %(workspace_id)s::bigint AND c.id = ANY (%(ids)s::bigint[
 ORDER BY c.id;
 
 -- name: page
--- Ids of campaigns in order, of one status or all, with a text in their name; those that were put away, or the others.
+-- Ids of campaigns in order, of one status or all, with a text in their name; those that were put away, or the others. Since a time: both, as they changed.
 SELECT id FROM campaigns
-WHERE workspace_id = %(workspace_id)s::bigint AND id > %(after)s::bigint AND (%(status)s::text IS NULL OR status = %(status)s::text)
-  AND (archived_at IS NOT NULL) = %(archived)s::boolean AND (%(q)s::text IS NULL OR name ILIKE %(q)s::text)
-ORDER BY id LIMIT %(limit)s::integer;
+WHERE workspace_id = %(workspace_id)s::bigint AND (%(status)s::text IS NULL OR status = %(status)s::text)
+  AND (%(since)s::timestamptz IS NOT NULL OR (archived_at IS NOT NULL) = %(archived)s::boolean) AND (%(q)s::text IS NULL OR name ILIKE %(q)s::text)
+  AND CASE WHEN %(since)s::timestamptz IS NULL THEN id > coalesce(%(after)s::bigint, 0)
+           ELSE (updated_at, id) > (%(since)s::timestamptz, coalesce(%(after)s::bigint, 0)) AND updated_at < %(until)s::timestamptz END
+ORDER BY CASE WHEN %(since)s::timestamptz IS NOT NULL THEN updated_at END, id LIMIT %(limit)s::integer;
 
 -- name: hold_campaign
 -- The row, so that changes to one campaign come one after the other. Not FOR UPDATE: walks that are begun meanwhile refer to the row.

@@ -15,7 +15,7 @@ OVERRIDING SYSTEM VALUE
 VALUES (%(id)s, %(workspace_id)s, %(domain_id)s, %(selector)s, 'active', %(private_sealed)s, %(public_key)s);
 
 -- name: read_domain
-SELECT d.id, d.name, d.status, d.findings, d.checked_at, d.verified_at, d.created_at, d.spf_hosts, k.selector, k.public_key, w.tracking_domain,
+SELECT d.id, d.name, d.status, d.findings, d.checked_at, d.verified_at, d.created_at, d.updated_at, d.spf_hosts, k.selector, k.public_key, w.tracking_domain,
        ARRAY(SELECT DISTINCT s.smtp_host FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL ORDER BY 1) AS smtp_hosts,
        ARRAY(SELECT DISTINCT s.imap_host FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL
              AND s.imap_host IS NOT NULL ORDER BY 1) AS imap_hosts,
@@ -26,8 +26,8 @@ JOIN workspaces w ON w.id = d.workspace_id
 WHERE d.workspace_id = %(workspace_id)s AND d.id = %(id)s;
 
 -- name: list_domains
--- A page of them; `q` is a part of the name.
-SELECT d.id, d.name, d.status, d.findings, d.checked_at, d.verified_at, d.created_at, d.spf_hosts, k.selector, k.public_key, w.tracking_domain,
+-- A page of them, in order of their ids, or since a time as they changed; `q` is a part of the name.
+SELECT d.id, d.name, d.status, d.findings, d.checked_at, d.verified_at, d.created_at, d.updated_at, d.spf_hosts, k.selector, k.public_key, w.tracking_domain,
        ARRAY(SELECT DISTINCT s.smtp_host FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL ORDER BY 1) AS smtp_hosts,
        ARRAY(SELECT DISTINCT s.imap_host FROM senders s WHERE s.workspace_id = d.workspace_id AND s.domain_id = d.id AND s.deleted_at IS NULL
              AND s.imap_host IS NOT NULL ORDER BY 1) AS imap_hosts,
@@ -35,8 +35,11 @@ SELECT d.id, d.name, d.status, d.findings, d.checked_at, d.verified_at, d.create
 FROM domains d
 JOIN dkim_keys k ON k.domain_id = d.id AND k.state = 'active'
 JOIN workspaces w ON w.id = d.workspace_id
-WHERE d.workspace_id = %(workspace_id)s AND d.id > coalesce(%(after)s, 0) AND (%(q)s::text = '' OR strpos(d.name, lower(%(q)s::text)) > 0)
-ORDER BY d.id
+WHERE d.workspace_id = %(workspace_id)s
+  AND CASE WHEN %(since)s::timestamptz IS NULL THEN d.id > coalesce(%(after)s::bigint, 0)
+           ELSE (d.updated_at, d.id) > (%(since)s::timestamptz, coalesce(%(after)s::bigint, 0)) AND d.updated_at < %(until)s::timestamptz END
+  AND (%(q)s::text = '' OR strpos(d.name, lower(%(q)s::text)) > 0)
+ORDER BY CASE WHEN %(since)s::timestamptz IS NOT NULL THEN d.updated_at END, d.id
 LIMIT %(limit)s;
 
 -- name: find_domain

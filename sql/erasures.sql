@@ -18,7 +18,7 @@ DELETE FROM suppressions WHERE workspace_id = %(workspace_id)s::bigint AND kind 
 
 -- name: forget_lead
 UPDATE leads SET email = 'erased-' || id || '@erased.invalid', first_name = '', last_name = '', company = '', fields = '{}', source = '', tags = '{}', status = 'unsubscribed',
-                 validation = 'invalid', validation_reasons = '["erased"]', updated_at = now()
+                 validation = 'invalid', validation_reasons = '["erased"]', updated_at = clock_timestamp()
 WHERE id = %(lead_id)s::bigint;
 
 -- name: forget_lists

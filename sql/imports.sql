@@ -162,7 +162,7 @@ UPDATE leads l
 SET first_name = coalesce(nullif(c.first_name, ''), l.first_name), last_name = coalesce(nullif(c.last_name, ''), l.last_name),
     company = coalesce(nullif(c.company, ''), l.company), fields = l.fields || c.fields,
     source = coalesce(nullif(l.source, ''), %(source)s::text), lawful_basis = coalesce(nullif(l.lawful_basis, ''), %(lawful_basis)s::text),
-    tags = ARRAY(SELECT DISTINCT tag FROM unnest(l.tags || %(tags)s::text[]) AS tag ORDER BY tag), updated_at = now()
+    tags = ARRAY(SELECT DISTINCT tag FROM unnest(l.tags || %(tags)s::text[]) AS tag ORDER BY tag), updated_at = clock_timestamp()
 FROM changed c WHERE l.id = c.id;
 
 -- name: put_on_list

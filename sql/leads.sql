@@ -9,6 +9,14 @@ SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, 
 FROM leads l
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id = %(id)s::bigint;
 
+-- name: changed
+-- Since a time, as they changed.
+SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
+       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+FROM leads l
+WHERE l.workspace_id = %(workspace_id)s::bigint AND (l.updated_at, l.id) > (%(since)s::timestamptz, %(after)s::bigint) AND l.updated_at < %(until)s::timestamptz
+ORDER BY l.updated_at, l.id LIMIT %(limit)s::integer;
+
 -- name: near
 -- Among the next `reach` leads of the workspace.
 SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
@@ -252,7 +260,7 @@ UPDATE leads l
 SET first_name = coalesce(%(first_name)s::text, l.first_name), last_name = coalesce(%(last_name)s::text, l.last_name),
     company = coalesce(%(company)s::text, l.company), fields = (l.fields - %(removed)s::text[]) || %(fields)s::jsonb,
     source = coalesce(%(source)s::text, l.source), lawful_basis = coalesce(%(lawful_basis)s::text, l.lawful_basis),
-    tags = coalesce(%(tags)s::text[], l.tags), updated_at = now()
+    tags = coalesce(%(tags)s::text[], l.tags), updated_at = clock_timestamp()
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id = %(id)s::bigint
 RETURNING l.id;
 
@@ -266,7 +274,7 @@ WITH wanted AS MATERIALIZED (
     ORDER BY l.id
     FOR NO KEY UPDATE
 )
-UPDATE leads l SET fields = w.fields, tags = w.tags, updated_at = now()
+UPDATE leads l SET fields = w.fields, tags = w.tags, updated_at = clock_timestamp()
 FROM wanted w WHERE l.id = w.id AND (l.fields <> w.fields OR l.tags <> w.tags)
 RETURNING l.id;
 

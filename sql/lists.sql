@@ -10,12 +10,14 @@ FROM lists l
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id = %(id)s::bigint;
 
 -- name: page
--- In order of their ids; archived ones only where they are asked for. `q` is a part of the name.
+-- In order of their ids, or since a time as they changed; archived ones only there, or where they are asked for. `q` is a part of the name.
 SELECT l.id, l.name, l.created_at, l.updated_at, l.archived_at, (SELECT count(*) FROM list_leads ll WHERE ll.list_id = l.id) AS leads
 FROM lists l
-WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id > %(after)s::bigint AND (%(archived)s::boolean OR l.archived_at IS NULL)
+WHERE l.workspace_id = %(workspace_id)s::bigint AND (%(since)s::timestamptz IS NOT NULL OR %(archived)s::boolean OR l.archived_at IS NULL)
+  AND CASE WHEN %(since)s::timestamptz IS NULL THEN l.id > coalesce(%(after)s::bigint, 0)
+           ELSE (l.updated_at, l.id) > (%(since)s::timestamptz, coalesce(%(after)s::bigint, 0)) AND l.updated_at < %(until)s::timestamptz END
   AND (%(q)s::text = '' OR strpos(lower(l.name), lower(%(q)s::text)) > 0)
-ORDER BY l.id LIMIT %(limit)s::integer;
+ORDER BY CASE WHEN %(since)s::timestamptz IS NOT NULL THEN l.updated_at END, l.id LIMIT %(limit)s::integer;
 
 -- name: rename_list
 UPDATE lists SET name = %(name)s::text, updated_at = now()

@@ -18,7 +18,7 @@ UPDATE outlets
 SET sealed = %(sealed)s::bytea,
     old_sealed = CASE WHEN %(old_until)s::timestamptz IS NULL THEN NULL ELSE sealed END,
     old_until = CASE WHEN sealed IS NULL THEN NULL ELSE %(old_until)s::timestamptz END,
-    updated_at = now()
+    updated_at = clock_timestamp()
 WHERE workspace_id = %(workspace_id)s::bigint AND id = %(id)s::bigint
 RETURNING id;
 
@@ -33,9 +33,11 @@ WHERE o.workspace_id = %(workspace_id)s::bigint AND o.id = %(id)s::bigint
 -- A page of webhooks, or of the other kinds; `q` is a part of the name or the address.
 SELECT o.*, (SELECT count(*) FROM outlet_messages m WHERE m.outlet_id = o.id AND m.state = 'pending') AS pending
 FROM outlets o
-WHERE o.workspace_id = %(workspace_id)s::bigint AND (o.kind = 'webhook') = %(webhook)s::boolean AND o.id > %(after)s::bigint
+WHERE o.workspace_id = %(workspace_id)s::bigint AND (o.kind = 'webhook') = %(webhook)s::boolean
+  AND CASE WHEN %(since)s::timestamptz IS NULL THEN o.id > coalesce(%(after)s::bigint, 0)
+           ELSE (o.updated_at, o.id) > (%(since)s::timestamptz, coalesce(%(after)s::bigint, 0)) AND o.updated_at < %(until)s::timestamptz END
   AND (%(q)s::text = '' OR strpos(lower(concat(o.name, ' ', o.url)), lower(%(q)s::text)) > 0)
-ORDER BY o.id LIMIT %(limit)s::integer;
+ORDER BY CASE WHEN %(since)s::timestamptz IS NOT NULL THEN o.updated_at END, o.id LIMIT %(limit)s::integer;
 
 -- name: change_outlet
 -- What is null stays. Switched on, it begins with a clean slate: no failures, no rest, and what waits is due.
@@ -50,7 +52,7 @@ SET name = coalesce(%(name)s::text, name),
     off_at = CASE %(state)s::text WHEN 'on' THEN NULL WHEN 'off' THEN coalesce(off_at, %(now)s::timestamptz) ELSE off_at END,
     failures_in_row = CASE WHEN %(state)s::text = 'on' THEN 0 ELSE failures_in_row END,
     rest_until = CASE WHEN %(state)s::text = 'on' THEN NULL ELSE rest_until END,
-    updated_at = now()
+    updated_at = clock_timestamp()
 WHERE workspace_id = %(workspace_id)s::bigint AND id = %(id)s::bigint AND (kind = 'webhook') = %(webhook)s::boolean
 RETURNING id;
 

@@ -44,11 +44,13 @@ LEFT JOIN domains d ON d.id = s.domain_id
 LEFT JOIN mailboxes b ON b.sender_id = s.id
 LEFT JOIN oauth_grants g ON g.sender_id = s.id
 LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
-WHERE s.workspace_id = %(workspace_id)s AND s.deleted_at IS NULL AND s.id > coalesce(%(after)s, 0)
+WHERE s.workspace_id = %(workspace_id)s AND s.deleted_at IS NULL
+  AND CASE WHEN %(since)s::timestamptz IS NULL THEN s.id > coalesce(%(after)s::bigint, 0)
+           ELSE (s.updated_at, s.id) > (%(since)s::timestamptz, coalesce(%(after)s::bigint, 0)) AND s.updated_at < %(until)s::timestamptz END
   AND (%(q)s::text = '' OR strpos(lower(s.address || ' ' || s.name), lower(%(q)s::text)) > 0)
   AND (%(standing)s::text IS NULL
        OR CASE WHEN s.status = 'ready' AND s.cooldown_until > %(now)s::timestamptz THEN 'cooling_down' ELSE s.status END = %(standing)s::text)
-ORDER BY s.id
+ORDER BY CASE WHEN %(since)s::timestamptz IS NOT NULL THEN s.updated_at END, s.id
 LIMIT %(limit)s;
 
 -- name: health_days

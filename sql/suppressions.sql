@@ -19,7 +19,7 @@ ORDER BY t.kind, t.value
 ON CONFLICT (workspace_id, kind, value) DO NOTHING;
 
 -- name: read_entries
-SELECT s.id, s.kind, s.value, s.reason, s.source, s.note, s.created_at
+SELECT s.id, s.kind, s.value, s.reason, s.source, s.note, s.created_at, s.created_at AS updated_at
 FROM unnest(%(kinds)s::text[], %(values)s::text[]) WITH ORDINALITY AS t (kind, value, n)
 JOIN suppressions s ON s.workspace_id = %(workspace_id)s::bigint AND s.kind = t.kind AND s.value = t.value
 ORDER BY t.n;
@@ -34,25 +34,35 @@ WITH held AS MATERIALIZED (
     FOR NO KEY UPDATE OF l
 )
 UPDATE leads l
-SET status = held.status, updated_at = now(),
+SET status = held.status, updated_at = clock_timestamp(),
     validation = CASE WHEN held.status = 'bounced' THEN 'invalid' ELSE l.validation END,
     validation_reasons = CASE WHEN held.status = 'bounced' THEN '["bounced"]' ELSE l.validation_reasons END
 FROM held WHERE l.id = held.id
 RETURNING l.id, l.status;
 
 -- name: read_entry
-SELECT id, kind, value, reason, source, note, created_at
+SELECT id, kind, value, reason, source, note, created_at, created_at AS updated_at
 FROM suppressions WHERE workspace_id = %(workspace_id)s::bigint AND id = %(id)s::bigint;
 
 -- name: page
 -- In order of their ids. `search` is part of the address or domain.
-SELECT id, kind, value, reason, source, note, created_at
+SELECT id, kind, value, reason, source, note, created_at, created_at AS updated_at
 FROM suppressions
 WHERE workspace_id = %(workspace_id)s::bigint AND id > %(after)s::bigint
   AND (%(kind)s::text IS NULL OR kind = %(kind)s::text)
   AND (%(reason)s::text IS NULL OR reason = %(reason)s::text)
   AND (%(search)s::text IS NULL OR strpos(value, lower(%(search)s::text)) > 0)
 ORDER BY id LIMIT %(limit)s::integer;
+
+-- name: changed
+-- Since a time, in the order in which they came: an entry is never changed.
+SELECT id, kind, value, reason, source, note, created_at, created_at AS updated_at
+FROM suppressions
+WHERE workspace_id = %(workspace_id)s::bigint AND (created_at, id) > (%(since)s::timestamptz, %(after)s::bigint) AND created_at < %(until)s::timestamptz
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s::text)
+  AND (%(reason)s::text IS NULL OR reason = %(reason)s::text)
+  AND (%(search)s::text IS NULL OR strpos(value, lower(%(search)s::text)) > 0)
+ORDER BY created_at, id LIMIT %(limit)s::integer;
 
 -- name: delete_entry
 DELETE FROM suppressions WHERE workspace_id = %(workspace_id)s::bigint AND id = %(id)s::bigint
@@ -61,7 +71,7 @@ RETURNING kind, value, reason;
 -- name: restore_lead
 -- The lead of an address that may be mailed again. What a bounce said of it is asked anew.
 UPDATE leads
-SET status = 'active', updated_at = now(),
+SET status = 'active', updated_at = clock_timestamp(),
     validation = CASE WHEN status = 'bounced' THEN 'pending' ELSE validation END,
     validation_reasons = CASE WHEN status = 'bounced' THEN '[]' ELSE validation_reasons END
 WHERE workspace_id = %(workspace_id)s::bigint AND email = %(email)s::text AND status <> 'active'

@@ -75,7 +75,7 @@ WITH t AS MATERIALIZED (
     ORDER BY l.id
     FOR NO KEY UPDATE OF l
 )
-UPDATE leads l SET validation = t.class, validation_reasons = t.reasons::jsonb, updated_at = %(now)s::timestamptz
+UPDATE leads l SET validation = t.class, validation_reasons = t.reasons::jsonb, updated_at = clock_timestamp()
 FROM known JOIN t ON t.id = known.id
 WHERE l.id = known.id
 RETURNING l.id, l.email, l.validation, known.was;

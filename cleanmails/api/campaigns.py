@@ -13,7 +13,7 @@ from cleanmails.api import edits, launch
 from cleanmails.api.auth import Principal
 from cleanmails.api.drafts import CampaignChange, NewCampaign, Skippable
 from cleanmails.api.given import Enqueue, Given
-from cleanmails.api.pages import Page, Window, page
+from cleanmails.api.pages import SYNCED, Page, Window, page
 from cleanmails.api.reference import also
 from cleanmails.errors import StateError
 from cleanmails.ledger import campaigns, walks
@@ -186,7 +186,7 @@ class Campaigns(Controller):
             answer = shaped(campaigns.read(db, principal.workspace_id, campaign_id), warnings)
         return _done("campaign.created", answer, enqueue)
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, dependencies=SYNCED)
     def list_all(
         self,
         database: Given[Database],
@@ -206,6 +206,7 @@ class Campaigns(Controller):
                 status=status,
                 q=q,
                 archived=archived,
+                since=window.since,
                 after=window.after,
                 limit=window.fetch,
             )

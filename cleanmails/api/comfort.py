@@ -4,6 +4,7 @@
 |---|---|
 | `RateLimit-Limit`, `-Remaining`, `-Reset` | how many requests a key or session may burst, has left, and seconds until all of them are back |
 | `ETag`, `If-None-Match` | an answer that has not changed is 304 without a body (RFC 9110, 13.1.2) |
+| `If-Match` | a change of what is not any more as it was read is 412 (RFC 9110, 13.1.1) |
 | `Idempotency-Key` | a write that is repeated within 24 hours answers what it answered, and is not done again |
 """
 
@@ -13,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
 
@@ -22,7 +24,16 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from cleanmails.api import auth, problems
-from cleanmails.errors import AuthError, BusyError, CleanmailsError, ConflictError, Fault, InvalidError, MismatchError
+from cleanmails.errors import (
+    AuthError,
+    BusyError,
+    CleanmailsError,
+    ConflictError,
+    Fault,
+    InvalidError,
+    MismatchError,
+    StaleError,
+)
 from cleanmails.ledger import idempotency
 from cleanmails.ledger.db import Database
 from cleanmails.vault import Vault
@@ -32,7 +43,10 @@ BODY_MOST: Final = 5_000_000
 """Bytes of a body whose request may have an Idempotency-Key."""
 
 _CALLERS: Final = 50_000
-_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+CONDITIONAL: Final = frozenset({"PUT", "PATCH", "DELETE"})
+"""Methods whose `If-Match` is heeded: they are about what a GET of the same address shows."""
+
+_WRITES: Final = CONDITIONAL | {"POST"}
 _KEPT: Final = (b"content-type", b"location", b"etag")
 
 
@@ -96,10 +110,50 @@ class Comfort:
             await _refuse(out, BusyError(said, code=problems.TOO_MANY, retry_after=allowance.wait))
         elif scope["method"] in _WRITES and b"idempotency-key" in headers:
             await self._once(scope, receive, out, headers[b"idempotency-key"], who)
+        elif scope["method"] in _WRITES:
+            await self._write(scope, receive, out, who)
         elif scope["method"] == "GET":
             await self._inner(scope, receive, _tagged(out, headers.get(b"if-none-match")))
         else:
             await self._inner(scope, receive, out)
+
+    async def _write(self, scope: Scope, receive: Receive, send: Send, who: "_Caller") -> None:
+        wanted = next(
+            (value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"if-match"), None
+        )
+        if wanted is None or scope.get("method") not in CONDITIONAL:
+            await self._inner(scope, receive, send)
+            return
+        try:
+            place = await anyio.to_thread.run_sync(self._hold, who, scope["path"])
+        except AuthError:
+            await self._inner(scope, receive, send)
+            return
+        except CleanmailsError as error:
+            await _refuse(send, error)
+            return
+        try:
+            seen = _Seen()
+            await self._inner(_as_get(scope), _replayed(b""), _tagged(seen, None))
+            if seen.fits(wanted):
+                await self._inner(scope, receive, send)
+            else:
+                said = (
+                    "This is not any more as If-Match says; nothing was changed. Read it again, and send its new ETag."
+                )
+                await _refuse(send, StaleError(said))
+        finally:
+            await anyio.to_thread.run_sync(self._end, *place, None)
+
+    def _hold(self, who: "_Caller", path: str) -> tuple[str, str]:
+        """Between the look and the write nobody else who looks may write; who does not look is not held up. AuthError; ConflictError if somebody is at it."""
+        workspace = self._principal(who).workspace_id
+        place = f"{workspace}:if-match", hashlib.sha256(path.encode()).hexdigest()
+        with self._database.transaction() as db:
+            held = idempotency.begin(db, *place, b"", now=self._clock())
+        if held is not None:
+            raise ConflictError("Somebody else changes this right now; read it again.", code="in_progress")
+        return place
 
     async def _once(self, scope: Scope, receive: Receive, send: Send, key: str, who: "_Caller") -> None:
         body = await _body(receive)
@@ -121,14 +175,17 @@ class Comfort:
             return
         kept = _Keeping(send)
         try:
-            await self._inner(scope, _replayed(body), kept)
+            await self._write(scope, _replayed(body), kept, who)
         finally:
             await anyio.to_thread.run_sync(self._end, owner, key, kept.stored())
 
     def _owner(self, who: "_Caller") -> str:
         """Whose keys they are: an API key's, or a user's in a workspace. AuthError."""
-        found = auth.identify(self._database, self._clock(), bearer=who.bearer, cookie=who.cookie)
+        found = self._principal(who)
         return f"{found.workspace_id}:{'key' if found.api_key_id else 'user'}:{found.api_key_id or found.user_id}"
+
+    def _principal(self, who: "_Caller") -> auth.Principal:
+        return auth.identify(self._database, self._clock(), bearer=who.bearer, cookie=who.cookie)
 
     def _begin(self, owner: str, key: str, asked: bytes) -> "Stored | None":
         """None: do it. Otherwise it was done, and this was the answer. ConflictError while it is being done; MismatchError if the key was another request's."""
@@ -181,8 +238,35 @@ class _Keeping:
 
     def stored(self) -> Stored | None:
         """What is answered to a repetition; None if nothing was done, so that it may be tried again."""
-        settled = self._whole and self._status < 500 and self._status not in {401, 403, 409, 429}
+        settled = self._whole and self._status < 500 and self._status not in {401, 403, 409, 412, 429}
         return Stored(self._status, self._headers, self._body) if settled else None
+
+
+class _Seen:
+    """Takes an answer, and keeps its status and its tag."""
+
+    def __init__(self) -> None:
+        self._status, self._tag = 0, ""
+
+    async def __call__(self, message: Any) -> None:  # noqa: ANN401 - a message of ASGI
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._tag = dict(message["headers"]).get(b"etag", b"").decode()
+
+    def fits(self, wanted: str) -> bool:
+        """Whether a write under these tags may be done, by strong comparison (RFC 9110, 8.8.3.2). What cannot be read is refused by the write itself; what
+        has no GET has no tag.
+        """
+        if self._status == HTTPStatus.OK:
+            return bool({each.strip() for each in wanted.split(",")} & {"*", self._tag or "*"})
+        return self._status != HTTPStatus.METHOD_NOT_ALLOWED
+
+
+def _as_get(scope: Scope) -> Any:  # noqa: ANN401 - litestar's scopes are many
+    """A GET of the same address by the same caller."""
+    dropped = {b"content-length", b"content-type", b"transfer-encoding"}
+    headers = [pair for pair in scope["headers"] if pair[0].lower() not in dropped]
+    return {**scope, "method": "GET", "query_string": b"", "headers": headers, "state": {}}
 
 
 def _check(key: str, body: bytes) -> None:

@@ -11,7 +11,7 @@ from cleanmails.actors import domains as checking
 from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.fields import DomainName
 from cleanmails.api.given import Given
-from cleanmails.api.pages import Page, Window, page
+from cleanmails.api.pages import SYNCED, Page, Window, page
 from cleanmails.api.reference import also
 from cleanmails.ledger import domains
 from cleanmails.ledger.db import Database, Row
@@ -75,6 +75,7 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     checked_at: datetime | None
     verified_at: datetime | None
     created_at: datetime
+    updated_at: datetime
 
 
 class Domains(Controller):
@@ -104,7 +105,7 @@ class Domains(Controller):
             )
             return _domain(domains.read(db, workspace, domain_id), settings)
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, dependencies=SYNCED)
     def list_all(
         self,
         database: Given[Database],
@@ -115,7 +116,9 @@ class Domains(Controller):
     ) -> Page[Domain]:
         """List the domains, oldest first."""
         with database.transaction() as db:
-            rows = domains.list_domains(db, principal.workspace_id, q=q, after=window.after, limit=window.fetch)
+            rows = domains.list_domains(
+                db, principal.workspace_id, q=q, since=window.since, after=window.after, limit=window.fetch
+            )
         return page(rows, window, lambda row: _domain(row, settings))
 
     @get("/{domain_id:int}", sync_to_thread=True)

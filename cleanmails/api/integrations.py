@@ -13,7 +13,7 @@ from cleanmails.actors import crm as speaking
 from cleanmails.actors import outlets as sending
 from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.given import Given
-from cleanmails.api.pages import Page, Window, page
+from cleanmails.api.pages import SYNCED, Page, Window, page
 from cleanmails.api.webhooks import (
     CampaignIds,
     LoggedAttempt,
@@ -100,7 +100,7 @@ class IntegrationChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Integration(msgspec.Struct, frozen=True, kw_only=True):
-    """An integration and how it fares: as a webhook. `fields` null: the CRM's usual ones."""
+    """An integration and how it fares: as a webhook. `fields` null: the CRM's usual ones. `updated_at` tells of what is set and whether it is on, not of deliveries."""
 
     id: int
     kind: Kind
@@ -120,6 +120,7 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True):
     delivered_at: datetime | None
     failed_at: datetime | None
     created_at: datetime
+    updated_at: datetime
 
 
 class Integrations(Controller):
@@ -158,13 +159,15 @@ class Integrations(Controller):
             outlets.seal(db, principal.workspace_id, made, sealed)
             return _integration(outlets.read(db, principal.workspace_id, made, webhook=False))
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, dependencies=SYNCED)
     def list_all(
         self, database: Given[Database], principal: Given[Principal], window: Given[Window]
     ) -> Page[Integration]:
         """List the integrations, oldest first."""
         with database.transaction() as db:
-            rows = outlets.page(db, principal.workspace_id, webhook=False, after=window.after, limit=window.fetch)
+            rows = outlets.page(
+                db, principal.workspace_id, webhook=False, since=window.since, after=window.after, limit=window.fetch
+            )
         return page(rows, window, _integration)
 
     @get("/{integration_id:int}", sync_to_thread=True)

@@ -14,13 +14,13 @@ from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.body import Id
 from cleanmails.api.fields import Recipient, SourceNote, Tag
 from cleanmails.api.given import Enqueue, Given
-from cleanmails.api.pages import Page, Window, page
+from cleanmails.api.pages import SYNCED, Page, Window, page
 from cleanmails.api.personal_data import Erased, forget
 from cleanmails.api.reference import also
 from cleanmails.errors import ConflictError, Fault, InvalidError
 from cleanmails.ledger import imports, leads, lists, suppressions
 from cleanmails.ledger.db import Connection, Database, Row
-from cleanmails.ledger.leads import Engagement, Filter
+from cleanmails.ledger.leads import ALL, Engagement, Filter
 from cleanmails.ledger.suppressions import Entry
 from cleanmails.records import Arrival, LawfulBasis, LeadStatus, Validation
 from cleanmails.rules import address, csvtext
@@ -242,7 +242,7 @@ class Leads(Controller):
                 raise ConflictError("There is a lead with this address; change that one.", code="lead_exists")
             return lead(leads.read(db, workspace, row["lead_id"]))
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, dependencies=SYNCED)
     def list_all(
         self,
         database: Given[Database],
@@ -260,7 +260,11 @@ class Leads(Controller):
         walk: Walk = None,
         engagement: Engaged = None,
     ) -> Page[Lead]:
-        """List the leads, oldest first, or find those that fit all that is asked for."""
+        """List the leads, oldest first, or find those that fit all that is asked for.
+
+        `updated_after` finds those that changed, whatever else they are, and so stands alone. Its `updated_at` tells of all of a lead but `lists`: who is on a list
+        is asked for by `list_id`.
+        """
         wanted = LeadFilter(
             status=status,
             search=search,
@@ -274,8 +278,13 @@ class Leads(Controller):
             walk=walk,
             engagement=engagement,
         ).wanted()
+        if window.since is not None and wanted != ALL:
+            raise InvalidError([Fault("updated_after", "alone", "Ask for what changed, or for what fits a filter.")])
         with database.transaction() as db:
-            rows = leads.page(db, principal.workspace_id, wanted, after=window.after, limit=window.fetch)
+            if window.since is not None:
+                rows = leads.changed(db, principal.workspace_id, window.since, after=window.after, limit=window.fetch)
+            else:
+                rows = leads.page(db, principal.workspace_id, wanted, after=window.after, limit=window.fetch)
         return page(rows, window, lead)
 
     @get("/download", sync_to_thread=True, media_type="text/csv")

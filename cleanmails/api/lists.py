@@ -26,7 +26,7 @@ from cleanmails.api.leads import (
     Walk,
     lead,
 )
-from cleanmails.api.pages import Page, Window, page
+from cleanmails.api.pages import SYNCED, Page, Window, page
 from cleanmails.api.reference import also
 from cleanmails.errors import Fault, NotFoundError
 from cleanmails.ledger import imports, leads, lists
@@ -130,7 +130,7 @@ class Lists(Controller):
         with database.transaction() as db:
             return _list(lists.create(db, principal.workspace_id, data.name.strip()))
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, dependencies=SYNCED)
     def list_all(
         self,
         database: Given[Database],
@@ -142,7 +142,13 @@ class Lists(Controller):
         """List the lists, oldest first; with `archived=true` those too that were put away."""
         with database.transaction() as db:
             rows = lists.page(
-                db, principal.workspace_id, archived=archived, q=q, after=window.after, limit=window.fetch
+                db,
+                principal.workspace_id,
+                archived=archived,
+                q=q,
+                since=window.since,
+                after=window.after,
+                limit=window.fetch,
             )
         return page(rows, window, _list)
 

@@ -23,6 +23,7 @@ from cleanmails.errors import (
     InvalidError,
     MismatchError,
     NotFoundError,
+    StaleError,
     StateError,
     TemplateError,
 )
@@ -39,6 +40,7 @@ STATUSES: Final[Mapping[type[CleanmailsError], HTTPStatus]] = {
     StateError: HTTPStatus.CONFLICT,
     ConflictError: HTTPStatus.CONFLICT,
     MismatchError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    StaleError: HTTPStatus.PRECONDITION_FAILED,
     BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

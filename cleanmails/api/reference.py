@@ -22,6 +22,7 @@ from litestar.types import Method
 
 from cleanmails import __version__
 from cleanmails.api.auth import COOKIE, PERMISSIONS, needed
+from cleanmails.api.comfort import CONDITIONAL
 from cleanmails.api.problems import Problem
 from cleanmails.rules import event_types
 
@@ -33,6 +34,7 @@ _MEANINGS: Final = {
     403: "The role may not do this, or the request comes from a page of another site.",
     404: "There is no such thing in this workspace.",
     409: "The thing is in a state that does not allow this, or another one has its name already.",
+    412: "The thing is not any more as `If-Match` says; nothing was changed. Read it again.",
     413: "The body is too large.",
     422: "The `Idempotency-Key` was used for another request.",
     429: "Too many requests; `Retry-After` says when to try again.",
@@ -45,6 +47,13 @@ IDEMPOTENCY_KEY: Final = {
     "required": False,
     "description": "Any text of your own: for 24 hours the same request with the same key is answered as the first was, and not done again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` that a GET of this address answered: the write is done only if a GET would still answer it, else it is 412. Of two such writes at once one is done.",
+    "schema": {"type": "string", "minLength": 1},
 }
 _WITH_RETRY_AFTER: Final = (429, 503)
 
@@ -134,6 +143,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         operation["x-roles"] = sorted(role.value for role in PERMISSIONS[need][1])
     if not handler.opt.get("public") and "GET" not in handler.http_methods:
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+    if _conditional(handler):
+        operation["parameters"].append(IF_MATCH)
     own = {status: given for status, given in operation["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST}
     declared = {int(status) for status in operation["responses"]} - {int(status) for status in own}
     faults = sorted(declared & {401, 404, 409, 429} | set(_follows(operation, handler)))
@@ -158,9 +169,16 @@ def _follows(operation: dict[str, Any], handler: HTTPRouteHandler) -> Iterator[i
         yield from (401, 429)
     if not public and "GET" not in handler.http_methods:
         yield from (409, 422)
+    if _conditional(handler):
+        yield 412
     if not public or ("GET" not in handler.http_methods and not handler.opt.get("cross_site")):
         yield 403
     yield from (500, 503)
+
+
+def _conditional(handler: HTTPRouteHandler) -> bool:
+    """Whether `If-Match` is heeded (`api/comfort.py`)."""
+    return not handler.opt.get("public") and bool(handler.http_methods & CONDITIONAL)
 
 
 def _problem(status: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from cleanmails.actors.work import Kit
 from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.given import Given
 from cleanmails.api.mailbox import NEW, NewSender, RampUp, SenderChange, merged, standing
-from cleanmails.api.pages import Page, Window, page
+from cleanmails.api.pages import SYNCED, Page, Window, page
 from cleanmails.api.reference import also
 from cleanmails.errors import Fault, InvalidError
 from cleanmails.ledger import oauth, senders
@@ -170,7 +170,7 @@ class Senders(Controller):
         _log.info("sender.created", sender=sender_id, status=row["status"])
         return _sender(row, now)
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, dependencies=SYNCED)
     def list_all(
         self,
         database: Given[Database],
@@ -188,7 +188,14 @@ class Senders(Controller):
         """List the senders, oldest first."""
         with database.transaction() as db:
             rows = senders.list_senders(
-                db, principal.workspace_id, now=now, q=q, standing=wanted, after=window.after, limit=window.fetch
+                db,
+                principal.workspace_id,
+                now=now,
+                q=q,
+                standing=wanted,
+                since=window.since,
+                after=window.after,
+                limit=window.fetch,
             )
         return page(rows, window, lambda row: _sender(row, now))
 

@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from cleanmails.api.auth import Principal
 from cleanmails.api.given import Given
 from cleanmails.api.leads import sought
-from cleanmails.api.pages import Page, Window, page
+from cleanmails.api.pages import SYNCED, Page, Window, page
 from cleanmails.errors import Fault, InvalidError
 from cleanmails.ledger import suppressions
 from cleanmails.ledger.db import Database
@@ -50,7 +50,7 @@ class NewSuppression(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Suppression(msgspec.Struct, frozen=True, kw_only=True):
-    """An address or a domain that is never mailed, why, and where the wish came from."""
+    """An address or a domain that is never mailed, why, and where the wish came from. It is never changed: `updated_at` is `created_at`."""
 
     id: int
     kind: Kind
@@ -59,6 +59,7 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     note: str
     created_at: datetime
+    updated_at: datetime
 
 
 class Suppressions(Controller):
@@ -84,7 +85,7 @@ class Suppressions(Controller):
         entries = [_suppression(row) for row in rows]
         return entries[0] if isinstance(data, NewSuppression) else entries
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, dependencies=SYNCED)
     def list_all(
         self,
         database: Given[Database],
@@ -102,6 +103,7 @@ class Suppressions(Controller):
                 kind=kind,
                 reason=reason,
                 search=sought(search),
+                since=window.since,
                 after=window.after,
                 limit=window.fetch,
             )

@@ -16,7 +16,7 @@ from cleanmails.actors import outlets as sending
 from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.body import Id
 from cleanmails.api.given import Given
-from cleanmails.api.pages import Page, Window, page
+from cleanmails.api.pages import SYNCED, Page, Window, page
 from cleanmails.errors import Fault, InvalidError, UnreachableError
 from cleanmails.ledger import campaigns, outlets
 from cleanmails.ledger.db import Connection, Database
@@ -119,7 +119,10 @@ class WebhookChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint and how it fares. `pending` events wait for it; `off_reason` says why it was switched off; it rests until `rest_until` after failures."""
+    """An endpoint and how it fares. `pending` events wait for it; `off_reason` says why it was switched off; it rests until `rest_until` after failures.
+
+    `updated_at` tells of what is set and whether it is on, not of deliveries.
+    """
 
     id: int
     url: str
@@ -136,6 +139,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     failed_at: datetime | None
     old_secret_until: datetime | None
     created_at: datetime
+    updated_at: datetime
 
 
 class FreshWebhook(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,7 +252,7 @@ class Webhooks(Controller):
             row = outlets.read(db, principal.workspace_id, made, webhook=True)
         return FreshWebhook(secret=secret, webhook=_webhook(row))
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, dependencies=SYNCED)
     def list_all(
         self,
         database: Given[Database],
@@ -258,7 +262,15 @@ class Webhooks(Controller):
     ) -> Page[Webhook]:
         """List the webhooks, oldest first."""
         with database.transaction() as db:
-            rows = outlets.page(db, principal.workspace_id, webhook=True, q=q, after=window.after, limit=window.fetch)
+            rows = outlets.page(
+                db,
+                principal.workspace_id,
+                webhook=True,
+                q=q,
+                since=window.since,
+                after=window.after,
+                limit=window.fetch,
+            )
         return page(rows, window, _webhook)
 
     @get("/{webhook_id:int}", sync_to_thread=True)

@@ -4,12 +4,13 @@ Who changes a campaign holds it first (`hold`): its row, then its lists. Who pau
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from cleanmails.errors import NotFoundError, StateError
-from cleanmails.ledger import campaign_runs, events, lists, walks
+from cleanmails.ledger import campaign_runs, events, lists, sync, walks
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.events import Event
 from cleanmails.ledger.statements import sql
@@ -40,10 +41,11 @@ def page(
     status: CampaignStatus | None,
     q: str = "",
     archived: bool = False,
+    since: datetime | None = None,
     after: int | None,
     limit: int,
 ) -> list[Row]:
-    """Whole campaigns in order of their ids, of one status or all, with `q` in their name; those that were put away, or the others."""
+    """Whole campaigns in order of their ids, of one status or all, with `q` in their name; those that were put away, or the others. `since` a time: both, as they changed."""
     values = {
         "workspace_id": workspace_id,
         "status": status,
@@ -51,6 +53,7 @@ def page(
         "archived": archived,
         "after": after or 0,
         "limit": limit,
+        **sync.span(db, since),
     }
     found = db.execute(sql("campaigns.page"), values).fetchall()
     return _read_all(db, workspace_id, [row["id"] for row in found])

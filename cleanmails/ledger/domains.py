@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from cleanmails.errors import ConflictError, NotFoundError, StateError
-from cleanmails.ledger import events
+from cleanmails.ledger import events, sync
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.events import Event
 from cleanmails.ledger.statements import sql
@@ -68,10 +68,12 @@ def read(db: Connection, workspace_id: int, domain_id: int) -> Row:
     return row
 
 
-def list_domains(db: Connection, workspace_id: int, *, q: str = "", after: int | None, limit: int) -> list[Row]:
-    """Domains as `read` gives them, in order of their ids: those with `q` in their name."""
+def list_domains(
+    db: Connection, workspace_id: int, *, q: str = "", since: datetime | None = None, after: int | None, limit: int
+) -> list[Row]:
+    """Domains as `read` gives them, in order of their ids: those with `q` in their name. `since` a time: as they changed."""
     given = {"workspace_id": workspace_id, "q": q.strip(), "after": after, "limit": limit}
-    return db.execute(sql("domains.list_domains"), given).fetchall()
+    return db.execute(sql("domains.list_domains"), given | sync.span(db, since)).fetchall()
 
 
 def find(db: Connection, workspace_id: int, name: str) -> Row | None:

@@ -1,12 +1,13 @@
 """Leads: one address a workspace, with what is known of it. New ones come in by `imports.take`."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import msgspec
 
 from cleanmails.errors import NotFoundError, StateError
-from cleanmails.ledger import walks
+from cleanmails.ledger import sync, walks
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
 from cleanmails.records import LeadStatus, Validation
@@ -64,6 +65,12 @@ def page(db: Connection, workspace_id: int, wanted: Filter = ALL, *, after: int 
     if len(rows) >= limit or wanted == Filter(list_id=wanted.list_id):
         return rows
     return _found(db, _far(wanted), values)
+
+
+def changed(db: Connection, workspace_id: int, since: datetime, *, after: int | None, limit: int) -> list[Row]:
+    """Leads that changed `since` a time, in that order, behind the one with the id `after` if it changed then."""
+    values = {"workspace_id": workspace_id, "after": after or 0, "limit": limit}
+    return db.execute(sql("leads.changed"), values | sync.span(db, since)).fetchall()
 
 
 def sort_in(db: Connection) -> None:

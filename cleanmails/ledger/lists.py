@@ -1,11 +1,12 @@
 """Lists of leads, and the lock that orders who grows a list and who starts a campaign on it."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import psycopg
 
 from cleanmails.errors import ConflictError, NotFoundError, StateError
-from cleanmails.ledger import walks
+from cleanmails.ledger import sync, walks
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
 
@@ -28,10 +29,19 @@ def read(db: Connection, workspace_id: int, list_id: int) -> Row:
     return row
 
 
-def page(db: Connection, workspace_id: int, *, archived: bool, q: str = "", after: int | None, limit: int) -> list[Row]:
-    """Lists in order of their ids, those with `q` in their name; archived ones too if they are asked for."""
+def page(
+    db: Connection,
+    workspace_id: int,
+    *,
+    archived: bool,
+    q: str = "",
+    since: datetime | None = None,
+    after: int | None,
+    limit: int,
+) -> list[Row]:
+    """Lists in order of their ids, those with `q` in their name; archived ones too if they are asked for. `since` a time: all, as they changed."""
     values = {"workspace_id": workspace_id, "archived": archived, "q": q.strip(), "after": after or 0, "limit": limit}
-    return db.execute(sql("lists.page"), values).fetchall()
+    return db.execute(sql("lists.page"), values | sync.span(db, since)).fetchall()
 
 
 def rename(db: Connection, workspace_id: int, list_id: int, name: str) -> Row:

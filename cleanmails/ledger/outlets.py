@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from cleanmails.errors import NotFoundError
+from cleanmails.ledger import sync
 from cleanmails.ledger.columns import columns
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
@@ -75,10 +76,19 @@ def read(db: Connection, workspace_id: int, outlet_id: int, *, webhook: bool) ->
     return row
 
 
-def page(db: Connection, workspace_id: int, *, webhook: bool, q: str = "", after: int | None, limit: int) -> list[Row]:
-    """Webhooks, or outlets of other kinds, in order of their ids: those with `q` in name or address."""
+def page(
+    db: Connection,
+    workspace_id: int,
+    *,
+    webhook: bool,
+    q: str = "",
+    since: datetime | None = None,
+    after: int | None,
+    limit: int,
+) -> list[Row]:
+    """Webhooks, or outlets of other kinds, in order of their ids: those with `q` in name or address. `since` a time: as they were changed."""
     values = {"workspace_id": workspace_id, "webhook": webhook, "q": q.strip(), "after": after or 0, "limit": limit}
-    return db.execute(sql("outlets.list_outlets"), values).fetchall()
+    return db.execute(sql("outlets.list_outlets"), values | sync.span(db, since)).fetchall()
 
 
 def change(

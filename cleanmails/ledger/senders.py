@@ -5,7 +5,7 @@ from datetime import date, datetime
 import msgspec
 
 from cleanmails.errors import ConflictError, NotFoundError
-from cleanmails.ledger import domains, oauth
+from cleanmails.ledger import domains, oauth, sync
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
 from cleanmails.records import Security, SenderStatus
@@ -86,12 +86,15 @@ def list_senders(
     now: datetime,
     q: str = "",
     standing: str | None = None,
+    since: datetime | None = None,
     after: int | None,
     limit: int,
 ) -> list[Row]:
-    """Senders as `read` gives them, in order of their ids: those with `q` in address or name, and of a status, or `cooling_down`."""
+    """Senders as `read` gives them, in order of their ids: those with `q` in address or name, and of a status, or `cooling_down`. `since` a time: as they changed."""
     given = {"workspace_id": workspace_id, "now": now, "today": now.date(), "after": after, "limit": limit}
-    return db.execute(sql("senders.list_senders"), given | {"q": q.strip(), "standing": standing}).fetchall()
+    return db.execute(
+        sql("senders.list_senders"), given | sync.span(db, since) | {"q": q.strip(), "standing": standing}
+    ).fetchall()
 
 
 def health_days(db: Connection, workspace_id: int, sender_id: int, *, first: date, today: date) -> list[Row]:

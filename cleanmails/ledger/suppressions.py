@@ -5,12 +5,13 @@ A walk that another transaction begins at the same moment cannot be seen here; i
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
 
 from cleanmails.errors import NotFoundError
-from cleanmails.ledger import events, walks
+from cleanmails.ledger import events, sync, walks
 from cleanmails.ledger.columns import columns
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.events import Event
@@ -133,10 +134,11 @@ def page(
     kind: Kind | None = None,
     reason: Reason | None = None,
     search: str | None = None,
+    since: datetime | None = None,
     after: int | None,
     limit: int,
 ) -> list[Row]:
-    """Entries in order of their ids. `search` is part of the address or domain."""
+    """Entries in order of their ids, or those that came `since` a time. `search` is part of the address or domain."""
     values = {
         "workspace_id": workspace_id,
         "kind": kind,
@@ -145,7 +147,9 @@ def page(
         "after": after or 0,
         "limit": limit,
     }
-    return db.execute(sql("suppressions.page"), values).fetchall()
+    if since is None:
+        return db.execute(sql("suppressions.page"), values).fetchall()
+    return db.execute(sql("suppressions.changed"), values | sync.span(db, since)).fetchall()
 
 
 def remove(db: Connection, workspace_id: int, entry_id: int, *, note: str, user_id: int | None) -> None:

@@ -135,3 +135,61 @@ def test_a_crowd_gets_no_more_than_there_is(together):
 
     together(*[ask] * 4)
     assert sum(granted) == 100
+
+
+def test_a_change_of_what_is_as_it_was_read_is_done_and_another_refused(api):
+    made = f"{LISTS}/{api.post(LISTS, json={'name': 'A'}).json()['id']}"
+    tag = api.get(made).headers["etag"]
+    assert api.patch(made, json={"name": "B"}, headers={"If-Match": f'"other", {tag}'}).status_code == 200
+    late = api.patch(made, json={"name": "C"}, headers={"If-Match": tag})
+    assert (late.status_code, late.json()["code"]) == (412, "stale")
+    assert "Read it again" in late.json()["detail"]
+    assert api.delete(made, headers={"If-Match": tag}).status_code == 412
+    assert api.get(made).json()["name"] == "B"
+    assert api.delete(made, headers={"If-Match": "*"}).status_code == 204
+
+
+@pytest.mark.parametrize("noun", ["leads", "campaigns", "suppressions", "webhooks"])
+def test_every_noun_can_be_held_to_what_was_read(api, noun):
+    body = {
+        "leads": {"email": "ada@example.com"},
+        "campaigns": {"name": "A", "steps": [{"position": 0, "subjects": ["Hi"], "body": "<p>Hi</p>"}]},
+        "suppressions": {"value": "gone@example.com"},
+        "webhooks": {"url": "https://127.0.0.1/hook"},
+    }[noun]
+    answer = api.post(f"/v1/outreach/{noun}", json=body).json()
+    made = answer[0] if isinstance(answer, list) else answer.get("items", [answer.get("webhook", answer)])[0]
+    path = f"/v1/outreach/{noun}/{made['id']}"
+    tag = api.get(path).headers["etag"]
+    assert api.delete(path, params={"note": "wrong"}, headers={"If-Match": '"stale"'}).status_code == 412
+    assert api.get(path).headers["etag"] == tag
+    assert api.delete(path, params={"note": "wrong"}, headers={"If-Match": tag}).status_code in {200, 204}
+
+
+def test_of_two_who_read_the_same_one_changes_it(api, together):
+    made = f"{LISTS}/{api.post(LISTS, json={'name': 'A'}).json()['id']}"
+    tag = api.get(made).headers["etag"]
+
+    def change(name):
+        return lambda: api.patch(made, json={"name": name}, headers={"If-Match": tag}).status_code
+
+    statuses = together(*map(change, "BCDE"))
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 409, 412}
+
+
+def test_a_stale_write_may_be_tried_again_with_its_key(api):
+    made = f"{LISTS}/{api.post(LISTS, json={'name': 'A'}).json()['id']}"
+    once = {"Idempotency-Key": "k"}
+    assert api.patch(made, json={"name": "B"}, headers=once | {"If-Match": '"stale"'}).status_code == 412
+    again = {"If-Match": api.get(made).headers["etag"]}
+    for _ in range(2):
+        assert api.patch(made, json={"name": "B"}, headers=once | again).status_code == 200
+
+
+def test_what_is_not_there_or_cannot_be_read_is_told_as_ever(api, anonymous):
+    tagged = {"If-Match": '"x"'}
+    assert api.patch(f"{LISTS}/999", json={"name": "B"}, headers=tagged).status_code == 404
+    assert anonymous.patch(f"{LISTS}/1", json={"name": "B"}, headers=tagged).status_code == 401
+    nobody = tagged | {"Authorization": "Bearer cm_live_nobody"}
+    assert anonymous.patch(f"{LISTS}/1", json={"name": "B"}, headers=nobody).status_code == 401
