@@ -124,7 +124,7 @@ WHERE o.state = 'on' AND (o.rest_until IS NULL OR o.rest_until <= %(now)s::times
 -- name: read_lane
 -- What is due in a lane, oldest first, with its event (null once its month was dropped), and the lead and campaign that it is about. What waits behind
 -- an earlier event of the same lead is left out.
-SELECT m.id AS message_id, m.event_id, m.attempts, m.first_at, m.thread, e.id, e.at, e.type, e.campaign_id, e.lead_id, e.delivery_id, e.sender_id, e.data,
+SELECT m.id AS message_id, m.event_id, m.attempts, m.replayed, m.first_at, m.thread, e.id, e.at, e.type, e.campaign_id, e.lead_id, e.delivery_id, e.sender_id, e.data,
        l.email AS lead_email, l.first_name, l.last_name, l.company, l.fields, c.name AS campaign_name
 FROM outlet_messages m
 LEFT JOIN events e ON e.id = m.event_id AND e.at = m.event_at
@@ -204,9 +204,9 @@ WITH wanted AS (
       AND (e.xact, e.id) <= (o.xact::text::xid8, o.event_id)
     ORDER BY e.xact, e.id LIMIT %(limit)s::integer
 ), again AS (
-    INSERT INTO outlet_messages (workspace_id, outlet_id, event_id, event_at, type, thread, lane)
-    SELECT workspace_id, outlet_id, id, at, type, thread, mod(abs(CASE thread WHEN 0 THEN id ELSE thread END), 4) FROM wanted ORDER BY xact, id
-    ON CONFLICT (outlet_id, event_id) DO UPDATE SET state = 'pending', attempts = 0, first_at = NULL, due_at = NULL, done_at = NULL
+    INSERT INTO outlet_messages (workspace_id, outlet_id, event_id, event_at, type, thread, lane, replayed)
+    SELECT workspace_id, outlet_id, id, at, type, thread, mod(abs(CASE thread WHEN 0 THEN id ELSE thread END), 4), true FROM wanted ORDER BY xact, id
+    ON CONFLICT (outlet_id, event_id) DO UPDATE SET replayed = true, state = 'pending', attempts = 0, first_at = NULL, due_at = NULL, done_at = NULL
     RETURNING id
 )
 SELECT count(*)::integer AS replayed FROM again;

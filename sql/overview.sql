@@ -86,7 +86,7 @@ UNION ALL
 (SELECT 4, 'domain_faulty', id, name, NULL, 1, checked_at
  FROM domains WHERE workspace_id = %(workspace_id)s::bigint AND status = 'faulty' ORDER BY id LIMIT %(limit)s::integer)
 UNION ALL
-(SELECT 5, 'webhook', id, coalesce(nullif(name, ''), url), coalesce(off_reason, failures_in_row || ' deliveries in a row failed'), failures_in_row, coalesce(off_at, failed_at)
+(SELECT 5, CASE kind WHEN 'webhook' THEN 'webhook' ELSE 'integration' END, id, coalesce(nullif(name, ''), url), coalesce(off_reason, failures_in_row || ' deliveries in a row failed'), failures_in_row, coalesce(off_at, failed_at)
  FROM outlets WHERE workspace_id = %(workspace_id)s::bigint AND (state = 'off' AND off_reason IS NOT NULL OR state = 'on' AND failures_in_row >= 3)
  ORDER BY id LIMIT %(limit)s::integer)
 UNION ALL

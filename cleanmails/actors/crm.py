@@ -1,7 +1,7 @@
 """HubSpot, Pipedrive and Slack on the stream of events: each an outlet like a webhook, with its own cursor, order per lead, retries and log.
 
 An event takes a few exchanges (find or make the person, then what happened); the first that is not answered well ends the attempt, and the event is tried again
-from its beginning. So people are upserted, and before a mail or a deal is made for the second time it is looked for.
+from its beginning. So people are upserted, and before a mail or a deal is made for the second time, or at a replay, it is looked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ def tell_hubspot(client: Client, outlet: Row, secrets: Sequence[str], row: Row, 
         contact = str(_first(found, "results")["id"])
         if crm.is_mail(row):
             made = crm.hubspot_email(row, contact)
-            again = row["attempts"] and _holds(api, "emails", contact, "hs_timestamp", crm.milliseconds(row["at"]))
+            again = _may_be_known(row) and _holds(api, "emails", contact, "hs_timestamp", crm.milliseconds(row["at"]))
             return said if again else api.ask("POST", f"{objects}/emails", made)[0]
         if crm.is_meeting(row) and not _holds(api, "deals", contact, "dealname", crm.deal_name(row)):
             return api.ask("POST", f"{objects}/deals", crm.hubspot_deal(row, contact, options))[0]
@@ -75,7 +75,7 @@ def tell_pipedrive(client: Client, outlet: Row, secrets: Sequence[str], row: Row
             return _GONE
         said, person = _person(api, row, options.get("fields") or crm.PIPEDRIVE_FIELDS)
         if crm.is_mail(row):
-            again = row["attempts"] and _done(api, person, f"(event {row['id']})")
+            again = _may_be_known(row) and _done(api, person, f"(event {row['id']})")
             return said if again else api.ask("POST", "/api/v2/activities", crm.pipedrive_activity(row, person))[0]
         if crm.is_meeting(row) and not _deal(api, person, crm.deal_name(row)):
             return api.ask("POST", "/api/v2/deals", crm.pipedrive_deal(row, person, options))[0]
@@ -103,6 +103,11 @@ class _Api:
         if not 200 <= response.status < 300:
             raise _RefusedError(said)
         return said, _decoded(response)
+
+
+def _may_be_known(row: Row) -> bool:
+    """Whether the event was told before, or begun to be."""
+    return bool(row["attempts"] or row.get("replayed"))
 
 
 def _decoded(response: Response) -> Any:  # noqa: ANN401 - JSON

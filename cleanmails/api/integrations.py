@@ -19,11 +19,14 @@ from cleanmails.api.webhooks import (
     LoggedAttempt,
     Message,
     Name,
+    Replay,
+    Replayed,
     Trial,
     TypeNames,
     Url,
     check_campaigns,
     check_place,
+    replayed,
     try_out,
     type_faults,
     url_faults,
@@ -161,12 +164,22 @@ class Integrations(Controller):
 
     @get(sync_to_thread=True, dependencies=SYNCED)
     def list_all(
-        self, database: Given[Database], principal: Given[Principal], window: Given[Window]
+        self,
+        database: Given[Database],
+        principal: Given[Principal],
+        window: Given[Window],
+        q: Annotated[str, QueryParameter(max_length=200, description="A part of the name or the address.")] = "",
     ) -> Page[Integration]:
         """List the integrations, oldest first."""
         with database.transaction() as db:
             rows = outlets.page(
-                db, principal.workspace_id, webhook=False, since=window.since, after=window.after, limit=window.fetch
+                db,
+                principal.workspace_id,
+                webhook=False,
+                q=q,
+                since=window.since,
+                after=window.after,
+                limit=window.fetch,
             )
         return page(rows, window, _integration)
 
@@ -237,6 +250,19 @@ class Integrations(Controller):
         with database.transaction() as db:
             outlet = outlets.read(db, principal.workspace_id, integration_id, webhook=False)
         return try_out(outlet, vault, settings, now)
+
+    @post("/{integration_id:int}/replay", sync_to_thread=True, status_code=200, needs=Permission.SETUP)
+    def replay(
+        self,
+        integration_id: FromPath[int],
+        data: JSONBody[Replay],
+        database: Given[Database],
+        principal: Given[Principal],
+    ) -> Replayed:
+        """Tell an integration of events once more: one, or all of a range that it is told of. What a CRM has of them already is not made again."""
+        with database.transaction() as db:
+            outlets.read(db, principal.workspace_id, integration_id, webhook=False)
+            return replayed(db, integration_id, data)
 
     @get("/{integration_id:int}/messages", sync_to_thread=True)
     def list_messages(

@@ -127,5 +127,5 @@ def _text(cursor: str) -> str:
 
 
 def _no_cursor() -> InvalidError:
-    said = "This is not a cursor of this list; take `next` of the page before, and ask for the rest as you did for it."
+    said = "This is not a cursor of a page of this list; take `next` of the page before, and ask for the rest as you did for it."
     return InvalidError([Fault("after", "cursor", said)])

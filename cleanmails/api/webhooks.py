@@ -363,16 +363,7 @@ class Webhooks(Controller):
         """Send events once more, under the same ids: one, or all of a range that the webhook is subscribed to."""
         with database.transaction() as db:
             outlets.read(db, principal.workspace_id, webhook_id, webhook=True)
-            count = outlets.replay(
-                db,
-                webhook_id,
-                first_id=data.event_id if data.event_id is not None else data.first_id,
-                last_id=data.event_id if data.event_id is not None else data.last_id,
-                since=data.since,
-                until=data.until,
-                limit=REPLAY_MOST,
-            )
-        return Replayed(replayed=count, more=count == REPLAY_MOST)
+            return replayed(db, webhook_id, data)
 
     @get("/{webhook_id:int}/messages", sync_to_thread=True)
     def list_messages(
@@ -406,6 +397,20 @@ class Webhooks(Controller):
             outlets.read(db, principal.workspace_id, webhook_id, webhook=True)
             rows = outlets.attempts(db, webhook_id, event_id=event_id, before=window.after, limit=window.fetch)
         return page(rows, window, lambda row: msgspec.convert(row, LoggedAttempt))
+
+
+def replayed(db: Connection, outlet_id: int, asked: Replay) -> Replayed:
+    """Sends events to an outlet of any kind once more, as many as are taken at once."""
+    count = outlets.replay(
+        db,
+        outlet_id,
+        first_id=asked.event_id if asked.event_id is not None else asked.first_id,
+        last_id=asked.event_id if asked.event_id is not None else asked.last_id,
+        since=asked.since,
+        until=asked.until,
+        limit=REPLAY_MOST,
+    )
+    return Replayed(replayed=count, more=count == REPLAY_MOST)
 
 
 def try_out(outlet: dict[str, Any], vault: Vault, settings: Settings, now: datetime) -> Trial:

@@ -138,6 +138,15 @@ def _webhook(row: Row) -> Task:
     )
 
 
+def _integration(row: Row) -> Task:
+    return Task(
+        title=f"The integration {row['name']} fails",
+        note=row["detail"] or "",
+        button="See its log",
+        href=f"/integrations/{row['id']}",
+    )
+
+
 def _held(row: Row) -> Task:
     return Task(
         title=f"{plural(row['many'], 'lead')} of {row['name']} {'is' if row['many'] == 1 else 'are'} held",
@@ -155,5 +164,6 @@ _TASKS: Final[dict[str, Any]] = {
     "campaign_paused": _paused,
     "domain_faulty": _faulty,
     "webhook": _webhook,
+    "integration": _integration,
     "leads_held": _held,
 }

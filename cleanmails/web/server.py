@@ -24,6 +24,7 @@ from cleanmails.web.domains import DomainPages
 from cleanmails.web.doors import Doors
 from cleanmails.web.home import Home
 from cleanmails.web.inbox import InboxPages
+from cleanmails.web.integrations import IntegrationPages
 from cleanmails.web.leads import LeadPages
 from cleanmails.web.lists import ListPages
 from cleanmails.web.pages import Pages
@@ -57,6 +58,7 @@ PAGES: Final[tuple[ControllerRouterHandler, ...]] = (
     SenderPages,
     DomainPages,
     WebhookPages,
+    IntegrationPages,
     SettingPages,
 )
 """Every controller of the dashboard."""

@@ -301,3 +301,20 @@ def test_a_lead_that_was_erased_meanwhile_is_told_to_nobody(connect, happened, p
         assert server.requests == []
         (row,) = house.all("SELECT state FROM outlet_messages")
         assert row["state"] == "delivered"
+
+
+@pytest.mark.parametrize(("kind", "crm_of"), [("hubspot", HubSpot), ("pipedrive", Pipedrive)])
+def test_what_is_told_once_more_is_not_made_again(connect, happened, post, work, kind, crm_of):
+    with Receiver(crm_of()) as server:
+        made = connect(kind, place(server))
+        happened("email.sent", subject="Hello", step=0)
+        happened("lead.labelled", label="meeting_booked")
+        sending.pump(post)
+        asked = len(server.requests)
+        with work.database.transaction() as db:
+            assert outlets.replay(db, made, first_id=1, last_id=None, since=None, until=None, limit=10) == 2
+        sending.pump(post)
+        assert len(server.requests) > asked
+        there = server.answer
+        kept = there.made.values() if kind == "hubspot" else (there.activities, there.deals)
+        assert [len(each) for each in kept] == [1, 1]

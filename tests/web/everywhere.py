@@ -26,6 +26,10 @@ FIXED = (
     "/webhooks",
     "/webhooks?q=x",
     "/webhooks/new",
+    "/integrations",
+    "/integrations?q=x",
+    "/integrations/new",
+    "/integrations/new?kind=slack",
     "/settings",
     "/settings/ai",
     "/settings/people",
@@ -59,9 +63,12 @@ OF_ONE = {
     "/senders/{}": "SELECT min(id) FROM senders",
     "/senders/{}/edit": "SELECT min(id) FROM senders",
     "/domains/{}": "SELECT min(id) FROM domains",
-    "/webhooks/{}": "SELECT min(id) FROM outlets",
-    "/webhooks/{}?show=events&state=pending": "SELECT min(id) FROM outlets",
-    "/webhooks/{}/edit": "SELECT min(id) FROM outlets",
+    "/webhooks/{}": "SELECT min(id) FROM outlets WHERE kind = 'webhook'",
+    "/webhooks/{}?show=events&state=pending": "SELECT min(id) FROM outlets WHERE kind = 'webhook'",
+    "/webhooks/{}/edit": "SELECT min(id) FROM outlets WHERE kind = 'webhook'",
+    "/integrations/{}": "SELECT min(id) FROM outlets WHERE kind <> 'webhook'",
+    "/integrations/{}?show=events": "SELECT min(id) FROM outlets WHERE kind <> 'webhook'",
+    "/integrations/{}/edit": "SELECT min(id) FROM outlets WHERE kind <> 'webhook'",
 }
 """Pages about one thing, and where one such is found."""
 
@@ -73,6 +80,7 @@ DOWNLOADS = (
     "/senders.csv",
     "/domains.csv",
     "/webhooks.csv",
+    "/integrations.csv",
     "/settings/audit.csv",
 )
 

@@ -120,6 +120,50 @@ def test_secrets_are_shown_once_and_nowhere_else(browser, house):
     assert "new@ agency.example" in text(browser.get("/settings/people"))
 
 
+def test_a_crm_is_connected_mapped_and_switched_off(browser, house):
+    assert "Nothing is connected yet." in text(browser.get("/integrations"))
+    data = {
+        "credential": "pat-eu1-secret",
+        "name": "Sales",
+        "types": ["email.sent", "email.replied"],
+        "_field[0]": "first_name",
+        "_property[0]": "firstname",
+        "_field[1]": "city",
+        "_property[1]": "",
+        "pipeline": "default",
+    }
+    new = data | {"kind": "hubspot"}
+    wrong = browser.post("/integrations/new", data=new)
+    assert wrong.status_code == 400
+    assert 'value="city"' in wrong.text
+    assert "pat-eu1" not in wrong.text
+    made = browser.post("/integrations/new", data=new | {"_property[1]": "town", "url": "http://127.0.0.1:9"})
+    at = made.headers["location"]
+    assert said(browser, made).startswith("HubSpot is connected")
+    assert house.one("SELECT options FROM outlets") == {
+        "fields": {"first_name": "firstname", "city": "town"},
+        "pipeline": "default",
+        "stage": "",
+    }
+    sealed = house.one("SELECT sealed FROM outlets")
+    again = browser.post(f"{at}/edit", data=data | {"_field[1]": "", "credential": ""})
+    assert said(browser, again) == "Saved."
+    assert house.one("SELECT options->'fields' FROM outlets") == {"first_name": "firstname"}
+    assert house.one("SELECT sealed FROM outlets") == sealed
+    browser.post(f"{at}/edit", data=data | {"_field[1]": "", "credential": "pat-eu1-other"})
+    assert house.one("SELECT sealed FROM outlets") != sealed
+    assert said(browser, browser.post(f"{at}/test")).startswith("No answer: ")
+    assert said(browser, browser.post(f"{at}/state", data={"state": "off"})) == "It is off: events wait for it."
+    assert "Switched off by a person. Nothing is lost" in text(browser.get(at))
+    assert said(browser, browser.post(f"{at}/state", data={"state": "on"})).startswith("It is on")
+    assert browser.post(f"{at}/replay", data={}).status_code == 400
+    assert said(browser, browser.post(f"{at}/replay", data={"first_id": "1"})).startswith("0 events")
+    assert "pat-eu1" not in browser.get(f"{at}/edit").text
+    assert browser.get(at.replace("integrations", "webhooks")).status_code == 404
+    assert said(browser, browser.post(f"{at}/delete")).startswith("It is disconnected")
+    assert browser.get(at).status_code == 404
+
+
 def test_a_suppression_is_taken_back_for_a_reason_only(browser, house):
     assert "is never mailed again" in said(
         browser, browser.post("/suppressions", data={"values": "ada@x.example", "note": ""})
@@ -154,7 +198,16 @@ def test_who_may_only_look_is_offered_nothing_and_refused_everything(browser, ho
     house.leads("ada@x.example")
     house.sender()
     house.run("UPDATE memberships SET role = 'viewer'")
-    for path in ("/leads", "/senders", "/domains", "/webhooks", "/suppressions", "/lists", "/settings"):
+    for path in (
+        "/leads",
+        "/senders",
+        "/domains",
+        "/webhooks",
+        "/integrations",
+        "/suppressions",
+        "/lists",
+        "/settings",
+    ):
         page = browser.get(path)
         assert page.status_code == 200, path
         main = page.text.partition("<main")[2].partition("<dialog")[0]

@@ -50,9 +50,14 @@ def live(house, database):
         "INSERT INTO outlets (workspace_id, kind, name, url, types, sealed, xact, event_id) VALUES (%s, 'webhook', 'CRM', 'http://127.0.0.1:9/x', '{email.replied}', '', 0, 0) RETURNING id",
         mine,
     )
+    crm = house.one(
+        "INSERT INTO outlets (workspace_id, kind, name, url, types, options, sealed, xact, event_id) VALUES (%s, 'hubspot', 'Sales', 'http://127.0.0.1:9', '{email.replied}', %s, '', 0, 0) RETURNING id",
+        mine, json.dumps({"fields": {"city": "city"}, "pipeline": "default", "stage": "1"}),
+    )  # fmt: skip
     with database.transaction() as db:
         now = workers.now(db)
-        past.break_webhook(db, mine, hook, at=now, delivered_at=now, created_at=now)
+        for outlet in (hook, crm):
+            past.break_webhook(db, mine, outlet, at=now, delivered_at=now, created_at=now)
 
 
 def check(answer):
@@ -123,7 +128,14 @@ def test_nothing_that_strangers_wrote_runs_anywhere_or_breaks_a_page(browser, ho
             word,
             word,
         )
-        house.run("UPDATE outlets SET name = %s, off_reason = %s", word, word)
+        house.run(
+            "UPDATE outlets SET name = %s, off_reason = %s, options = jsonb_build_object('fields', jsonb_build_object(%s::text, %s::text), 'stage', %s::text)",
+            word,
+            word,
+            word[:90],
+            word,
+            word,
+        )
         house.run("UPDATE outlet_attempts SET answer = %s, error = %s", word, word)
         house.run("UPDATE users SET name = %s", word)
         house.run("UPDATE sessions SET user_agent = %s", word)
