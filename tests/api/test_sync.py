@@ -98,7 +98,11 @@ def test_what_each_mail_writes_is_none(full, database, noun):
 
 
 def test_every_statement_that_changes_leads_says_when():
-    changing = {name: text.decode() for name, text in STATEMENTS.items() if re.search(rb"UPDATE leads\b", text)}
+    changing = {
+        name: text.decode()
+        for name, text in STATEMENTS.items()
+        if re.search(rb"UPDATE leads\b", text) and not name.startswith("bench.")
+    }
     assert len(changing) >= 6
     assert [name for name, text in changing.items() if "updated_at = clock_timestamp()" not in text] == []
     asked = (name for name, text in STATEMENTS.items() if b"INSERT INTO leads" in text and b"DO UPDATE" in text)
