@@ -1,31 +1,37 @@
 -- Conversations as people read them.
 
 -- name: page
--- Newest first. `search` is part of the lead's address, name or company, or words of a message or the subject.
+-- Newest first. `search` is part of the lead's address, name or company, or words of a message or the subject. The page is found first, by its index as far as it
+-- goes, and then told who is in it: joined all at once, every conversation of a label would be.
+WITH page AS MATERIALIZED (
+    SELECT t.* FROM threads t
+    WHERE t.workspace_id = %(workspace_id)s::bigint
+      AND (%(before)s::bigint IS NULL OR t.last_message_id < %(before)s::bigint)
+      AND (%(id)s::bigint IS NULL OR t.id = %(id)s::bigint)
+      AND (%(label)s::text IS NULL OR coalesce(t.label, 'none') = %(label)s::text)
+      AND (%(unread)s::boolean IS NULL OR t.unread = %(unread)s::boolean)
+      AND (%(kind)s::text IS NULL OR t.last_kind = %(kind)s::text)
+      AND (%(assigned_to)s::bigint IS NULL OR coalesce(t.assigned_to, 0) = %(assigned_to)s::bigint)
+      AND (%(campaign_id)s::bigint IS NULL OR t.campaign_id = %(campaign_id)s::bigint)
+      AND (%(sender_id)s::bigint IS NULL OR t.sender_id = %(sender_id)s::bigint)
+      AND (%(lead_id)s::bigint IS NULL OR t.lead_id = %(lead_id)s::bigint)
+      AND (%(search)s::text IS NULL
+           OR EXISTS (SELECT FROM leads l WHERE l.id = t.lead_id
+                      AND strpos(lower(concat_ws(' ', l.email, l.first_name, l.last_name, l.company, t.subject)), lower(%(search)s::text)) > 0)
+           OR EXISTS (SELECT FROM inbox_messages m WHERE m.thread_id = t.id AND m.search @@ websearch_to_tsquery('simple', %(search)s::text)))
+    ORDER BY t.last_message_id DESC
+    LIMIT %(limit)s::integer
+)
 SELECT t.id, t.last_message_id, t.subject, t.snippet, t.label, t.unread, t.last_kind, t.last_at, t.lead_id, l.email, l.first_name, l.last_name, l.company,
        t.campaign_id, c.name AS campaign_name, t.sender_id, s.address AS sender_address, t.assigned_to, u.name AS assigned_name, u.email AS assigned_email,
        cl.state AS walk_state, cl.outcome AS walk_outcome
-FROM threads t
+FROM page t
 JOIN leads l ON l.id = t.lead_id
 JOIN campaigns c ON c.id = t.campaign_id
 JOIN senders s ON s.id = t.sender_id
 JOIN campaign_leads cl ON cl.campaign_id = t.campaign_id AND cl.lead_id = t.lead_id
 LEFT JOIN users u ON u.id = t.assigned_to
-WHERE t.workspace_id = %(workspace_id)s::bigint
-  AND (%(before)s::bigint IS NULL OR t.last_message_id < %(before)s::bigint)
-  AND (%(id)s::bigint IS NULL OR t.id = %(id)s::bigint)
-  AND (%(label)s::text IS NULL OR coalesce(t.label, 'none') = %(label)s::text)
-  AND (%(unread)s::boolean IS NULL OR t.unread = %(unread)s::boolean)
-  AND (%(kind)s::text IS NULL OR t.last_kind = %(kind)s::text)
-  AND (%(assigned_to)s::bigint IS NULL OR coalesce(t.assigned_to, 0) = %(assigned_to)s::bigint)
-  AND (%(campaign_id)s::bigint IS NULL OR t.campaign_id = %(campaign_id)s::bigint)
-  AND (%(sender_id)s::bigint IS NULL OR t.sender_id = %(sender_id)s::bigint)
-  AND (%(lead_id)s::bigint IS NULL OR t.lead_id = %(lead_id)s::bigint)
-  AND (%(search)s::text IS NULL
-       OR strpos(lower(concat_ws(' ', l.email, l.first_name, l.last_name, l.company, t.subject)), lower(%(search)s::text)) > 0
-       OR EXISTS (SELECT FROM inbox_messages m WHERE m.thread_id = t.id AND m.search @@ websearch_to_tsquery('simple', %(search)s::text)))
-ORDER BY t.last_message_id DESC
-LIMIT %(limit)s::integer;
+ORDER BY t.last_message_id DESC;
 
 -- name: counts
 -- How many conversations there are, by label, and how many of them nobody has read; and messages that wait in review.

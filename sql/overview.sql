@@ -29,13 +29,9 @@ FROM campaigns WHERE workspace_id = %(workspace_id)s::bigint GROUP BY 1;
 SELECT id FROM campaigns WHERE workspace_id = %(workspace_id)s::bigint AND status = 'running' ORDER BY id DESC LIMIT %(limit)s::integer;
 
 -- name: walk_states
--- Where the walks of one campaign stand. Counts every one of them: whoever shows many campaigns keeps what it said for a moment.
-SELECT count(*) AS enrolled,
-       count(*) FILTER (WHERE state = 'waiting') AS waiting,
-       count(*) FILTER (WHERE state = 'in_flight') AS in_flight,
-       count(*) FILTER (WHERE state = 'held') AS held,
-       count(*) FILTER (WHERE state = 'ended') AS ended
-FROM campaign_leads WHERE campaign_id = %(campaign_id)s::bigint;
+-- Where the walks of one campaign stand, and how many ended which way. Counts every one of them: whoever shows many campaigns keeps what it said for a moment.
+SELECT state, outcome, count(*) AS leads FROM campaign_leads WHERE campaign_id = %(campaign_id)s::bigint
+GROUP BY state, outcome ORDER BY leads DESC, outcome;
 
 -- name: walk_signs
 -- What `rules/explain.py` asks of the walks of campaigns, without counting those that wait: whether any is due, when the next will be, how many are in flight
@@ -97,6 +93,23 @@ UNION ALL
  WHERE c.workspace_id = %(workspace_id)s::bigint AND c.status = 'running' AND h.held > 0 ORDER BY c.id DESC LIMIT %(limit)s::integer)
 ORDER BY rank, since DESC NULLS LAST;
 
+-- name: lists
+-- A page of lists by their ids (all of them without a `limit`), without counting who is on them; `q` is a part of the name.
+SELECT id, name, created_at, updated_at, archived_at FROM lists
+WHERE workspace_id = %(workspace_id)s::bigint AND id > %(after)s::bigint AND (%(archived)s::boolean OR archived_at IS NULL)
+  AND (%(q)s::text = '' OR strpos(lower(name), lower(%(q)s::text)) > 0)
+ORDER BY id LIMIT %(limit)s::integer;
+
+-- name: list
+SELECT id, name, created_at, updated_at, archived_at FROM lists WHERE workspace_id = %(workspace_id)s::bigint AND id = %(id)s::bigint;
+
+-- name: list_size
+SELECT count(*) AS leads FROM list_leads WHERE list_id = %(list_id)s::bigint;
+
+-- name: started
+-- Campaigns that were launched, to choose from: ids and names.
+SELECT id, name FROM campaigns WHERE workspace_id = %(workspace_id)s::bigint AND started_at IS NOT NULL AND archived_at IS NULL ORDER BY id;
+
 -- name: beginnings
 -- What of the prerequisites of a first campaign is there.
 SELECT EXISTS (SELECT FROM domains WHERE workspace_id = %(workspace_id)s::bigint AND status = 'verified') AS domain,
@@ -132,13 +145,6 @@ FROM (SELECT * FROM events WHERE campaign_id = %(campaign_id)s::bigint AND works
 LEFT JOIN leads l ON l.id = e.lead_id
 LEFT JOIN senders s ON s.id = e.sender_id
 ORDER BY e.id DESC;
-
--- name: endings
-SELECT outcome, count(*) AS leads
-FROM campaign_leads
-WHERE workspace_id = %(workspace_id)s AND campaign_id = %(id)s AND state = 'ended'
-GROUP BY outcome
-ORDER BY leads DESC, outcome;
 
 -- name: in_smtp
 -- Mails past the mark whose answer is not settled yet: all that a pause cannot hold back.

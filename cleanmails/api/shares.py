@@ -141,5 +141,4 @@ def report(database: Database, token: str, now: datetime) -> Report:
         row = shares.read(db, token_hash(token), now=now)
         figures = overview.campaign(db, row["workspace_id"], row["campaign_id"])
         figures |= overview.walk_states(db, row["campaign_id"])
-        endings = overview.endings(db, row["workspace_id"], row["campaign_id"])
-    return msgspec.convert({**figures, **row, "campaign": row["name"], "endings": endings}, Report)
+    return msgspec.convert({**figures, **row, "campaign": row["name"]}, Report)

@@ -36,7 +36,7 @@ FIXED: Final = (
     "/lists/1?q=p77", "/senders/1", "/inbox/1", "/inbox?show=interested",
 )  # fmt: skip
 OF_A_CAMPAIGN: Final = (
-    "", "/leads", "/leads?state=waiting", "/leads?outcome=finished", "/steps", "/schedule", "/lists", "/senders", "/settings", "/activity",
+    "", "/leads", "/leads?state=waiting", "/leads?state=held", "/leads?outcome=finished", "/leads?q=zzz", "/steps", "/schedule", "/lists", "/senders", "/settings", "/activity",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from cleanmails.errors import NotFoundError
 from cleanmails.ledger.campaigns import like
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
-from cleanmails.records import CampaignStatus, WalkCounts
+from cleanmails.records import CampaignStatus, WalkCounts, WalkState
 
 
 def campaigns(
@@ -56,10 +56,16 @@ def running(db: Connection, workspace_id: int, *, limit: int) -> list[int]:
 
 
 def walk_states(db: Connection, campaign_id: int) -> Row:
-    """`enrolled` leads = `waiting` + `in_flight` + `held` + `ended`. Takes as long as the campaign has leads."""
-    row = db.execute(sql("overview.walk_states"), {"campaign_id": campaign_id}).fetchone()
-    assert row is not None
-    return row
+    """`enrolled` leads = `waiting` + `in_flight` + `held` + `ended`; and `endings`, each with its `outcome` and `leads`, the most frequent first.
+
+    Takes as long as the campaign has leads.
+    """
+    rows = db.execute(sql("overview.walk_states"), {"campaign_id": campaign_id}).fetchall()
+    found: Row = dict.fromkeys(("enrolled", *WalkState), 0)
+    for row in rows:
+        found["enrolled"] += row["leads"]
+        found[row["state"]] += row["leads"]
+    return found | {"endings": [{"outcome": row["outcome"], "leads": row["leads"]} for row in rows if row["outcome"]]}
 
 
 def walk_signs(db: Connection, workspace_id: int, ids: Sequence[int], now: datetime) -> list[WalkCounts]:
@@ -71,6 +77,40 @@ def walk_signs(db: Connection, workspace_id: int, ids: Sequence[int], now: datet
 def attention(db: Connection, workspace_id: int, *, limit: int) -> list[Row]:
     """What waits for a person: `kind`, what it is about (`id`, `name`, `detail`), `many` and `since`; at most `limit` of a kind."""
     return db.execute(sql("overview.attention"), {"workspace_id": workspace_id, "limit": limit}).fetchall()
+
+
+def lists(
+    db: Connection,
+    workspace_id: int,
+    *,
+    q: str = "",
+    archived: bool = False,
+    after: int | None = None,
+    limit: int | None = None,
+) -> list[Row]:
+    """Lists in order of their ids, without how many leads are on them: `id`, `name`, `created_at`, `updated_at`, `archived_at`. All of them without a limit."""
+    given = {"workspace_id": workspace_id, "q": q.strip(), "archived": archived, "after": after or 0, "limit": limit}
+    return db.execute(sql("overview.lists"), given).fetchall()
+
+
+def read_list(db: Connection, workspace_id: int, list_id: int) -> Row:
+    """One list as `lists` gives it. NotFoundError if the workspace has none of this id."""
+    row = db.execute(sql("overview.list"), {"workspace_id": workspace_id, "id": list_id}).fetchone()
+    if row is None:
+        raise NotFoundError("There is no such list.")
+    return row
+
+
+def list_size(db: Connection, list_id: int) -> Row:
+    """How many `leads` are on a list. Takes as long as there are."""
+    row = db.execute(sql("overview.list_size"), {"list_id": list_id}).fetchone()
+    assert row is not None
+    return row
+
+
+def started(db: Connection, workspace_id: int) -> list[Row]:
+    """Campaigns that were launched and are not put away: `id` and `name`."""
+    return db.execute(sql("overview.started"), {"workspace_id": workspace_id}).fetchall()
 
 
 def beginnings(db: Connection, workspace_id: int) -> Row:
@@ -95,11 +135,6 @@ def latest(
     if campaign_id is None:
         return db.execute(sql("overview.latest"), values).fetchall()
     return db.execute(sql("overview.latest_of_campaign"), values | {"campaign_id": campaign_id}).fetchall()
-
-
-def endings(db: Connection, workspace_id: int, campaign_id: int) -> list[Row]:
-    """How walks ended: `outcome` and `leads`, the most frequent first."""
-    return db.execute(sql("overview.endings"), {"workspace_id": workspace_id, "id": campaign_id}).fetchall()
 
 
 def in_smtp(db: Connection, campaign_id: int) -> int:

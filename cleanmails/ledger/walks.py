@@ -102,17 +102,23 @@ def page(
     after: int | None,
     limit: int,
 ) -> list[Row]:
-    """A campaign's walks with their leads, in order of `lead_id`: of one state or outcome, or whose address begins with `q`."""
+    """A campaign's walks with their leads, in order of `lead_id`: of one state or outcome, or whose address begins with `q`.
+
+    Planned anew each time: which index is worth it depends on what is asked for.
+    """
     values = {
         "workspace_id": workspace_id,
         "campaign_id": campaign_id,
         "state": state,
-        "outcome": outcome,
+        "outcomes": [outcome] if outcome else list(WalkOutcome),
         "q": q.strip().lower() or None,
         "after": after or 0,
         "limit": limit,
     }
-    return db.execute(sql("walks.page"), values).fetchall()
+    if outcome and state not in {None, WalkState.ENDED}:
+        return []
+    statement = sql("walks.page_ended") if outcome or state == WalkState.ENDED else sql("walks.page")
+    return db.execute(statement, values, prepare=False).fetchall()
 
 
 def _cancel(db: Connection, ended: list[Row], reason: str) -> int:

@@ -20,7 +20,6 @@ from cleanmails.api.statistics import CampaignStatistics, Statistics
 from cleanmails.api.subjects import StepSubjects, Subjects
 from cleanmails.errors import CleanmailsError, InvalidError
 from cleanmails.ledger import overview
-from cleanmails.ledger.db import Row
 from cleanmails.records import CampaignStatus, WalkOutcome, WalkState
 from cleanmails.web import activity, charts
 from cleanmails.web.desk import Desk, Page
@@ -56,8 +55,7 @@ class CampaignPage(Page):
             hold=desk.ask(Explain.sending_status, campaign_id=campaign_id),
             walks=desk.walks([campaign_id])[campaign_id],
             told=told,
-            subjects={each.step: each for each in _subjects(desk, campaign_id)},
-            endings=_endings(desk, campaign_id),
+            subjects={each.step: each for each in _subjects(desk, campaign, told.totals.sent)},
             sent=charts.bars(days, ("Sent", "sent", sent)),
             answers=charts.lines(days, ("Replies", "replied", replied), ("Bounces", "bounced", bounced)),
             zone=zone_of(desk, campaign),
@@ -294,26 +292,16 @@ def _frame(desk: Desk, campaign: Campaign, section: str) -> dict[str, Any]:
     }
 
 
-def _subjects(desk: Desk, campaign_id: int) -> list[StepSubjects]:
-    """The subjects against each other; read off every delivery, so those of great campaigns are kept for a moment."""
+def _subjects(desk: Desk, campaign: Campaign, sent: int) -> list[StepSubjects]:
+    """The subjects against each other, where there are several; read off every mail that was `sent`, so those of great campaigns are kept for a moment."""
+    if all(len(each.subjects) < 2 for each in campaign.steps):
+        return []
 
     def count() -> list[StepSubjects]:
-        found: list[StepSubjects] = desk.ask(Subjects.read, campaign_id=campaign_id).steps
+        found: list[StepSubjects] = desk.ask(Subjects.read, campaign_id=campaign.id).steps
         return found
 
-    return desk.kept(
-        "subjects", campaign_id, count, lambda steps: sum(each.sent for step in steps for each in step.subjects)
-    )
-
-
-def _endings(desk: Desk, campaign_id: int) -> list[Row]:
-    """How walks ended."""
-
-    def count() -> list[Row]:
-        with desk.database.transaction() as db:
-            return overview.endings(db, desk.principal.workspace_id, campaign_id)
-
-    return desk.kept("endings", campaign_id, count, lambda rows: sum(row["leads"] for row in rows))
+    return desk.kept("subjects", campaign.id, count, lambda _: sent)
 
 
 def _mail(desk: Desk, campaign_id: int, wanted: dict[str, Any]) -> Response[str]:

@@ -119,6 +119,16 @@ class Desk:
         tally: Tally[Row] = self._tally("walks", lambda row: int(row["enrolled"]))
         return {id: tally.read(id, partial(self._counted, overview.walk_states, id)) for id in ids}
 
+    def sizes(self, ids: Sequence[int]) -> dict[int, int]:
+        """How many leads are on these lists. Of long ones it is what was counted a moment ago."""
+        tally: Tally[Row] = self._tally("sizes", lambda row: int(row["leads"]))
+        return {id: tally.read(id, partial(self._counted, overview.list_size, id))["leads"] for id in ids}
+
+    def started(self) -> list[tuple[str, str]]:
+        """Campaigns to choose one from, of those that were launched: (id, name)."""
+        with self.database.transaction() as db:
+            return [(str(row["id"]), row["name"][:80]) for row in overview.started(db, self.principal.workspace_id)]
+
     def kept(self, name: str, id: int, count: Callable[[], T], size: Callable[[T], int]) -> T:
         """What `count` says of a thing of this workspace, or what it said a moment ago if that is made of many rows (`size`)."""
         tally: Tally[T] = self._tally(name, size)

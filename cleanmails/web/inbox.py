@@ -6,7 +6,6 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
-from cleanmails.api.campaigns import Campaigns
 from cleanmails.api.conversations import Conversations, Entry, Reviews, WholeConversation
 from cleanmails.api.given import Given
 from cleanmails.api.people import People
@@ -160,7 +159,7 @@ class InboxPages(Page):
             labels=LABELS,
             marks={code: mark for code, _, mark in LABELS},
             members=list(every(desk, People.list_all)) if whole else [],
-            campaigns=[(str(each.id), each.name[:80]) for each in every(desk, Campaigns.list_all) if each.started_at],
+            campaigns=desk.started(),
             query=desk.request.url.query or "",
             csv=csv_address(desk, "/inbox.csv").replace(f"/inbox/{conversation_id}", "/inbox.csv"),
             sheet=sheet or Sheet({}),

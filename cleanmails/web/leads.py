@@ -1,6 +1,6 @@
 """Leads: all of them, and one with its history."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -10,18 +10,18 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from cleanmails.api.auth import Permission
-from cleanmails.api.campaigns import Campaigns
 from cleanmails.api.given import Given
-from cleanmails.api.leads import Lead, Leads
+from cleanmails.api.leads import Lead, Leads, TagCount
 from cleanmails.api.lists import Lists
 from cleanmails.api.personal_data import PersonalData
 from cleanmails.api.suppressions import Suppressions
 from cleanmails.api.timeline import Timelines
 from cleanmails.errors import CleanmailsError, Fault, InvalidError
+from cleanmails.ledger import overview
+from cleanmails.ledger.db import Row
 from cleanmails.records import LeadStatus, Validation
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
-from cleanmails.web.tables import every
 
 _MOST_AT_ONCE: Final = 200
 
@@ -48,8 +48,8 @@ class LeadPages(Page):
             leads=found,
             lists=named_lists(desk),
             csv=download(desk),
-            tags=desk.ask(Leads.list_tags),
-            campaigns=_campaigns(desk),
+            tags=_tags(desk),
+            campaigns=[("", "All"), *desk.started()],
             back=desk.here(after=None),
             engagements=ENGAGEMENTS,
             sheet=Sheet({}),
@@ -161,8 +161,8 @@ class LeadPages(Page):
             lead=lead,
             walks=desk.ask(Timelines.list_walks, lead_id=lead_id),
             happened=desk.ask(Timelines.list_events, lead_id=lead_id),
-            lists=[each for each in names if each.id in lead.lists],
-            others=[each for each in names if each.id not in lead.lists],
+            lists=[each for each in names if each["id"] in lead.lists],
+            others=[each for each in names if each["id"] not in lead.lists],
             sheet=sheet or Sheet.of(lead),
             may_write=desk.may(Permission.WRITE),
             may_erase=desk.may(Permission.MANAGE),
@@ -217,14 +217,20 @@ def _filter_of(back: str) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _campaigns(desk: Desk) -> list[tuple[str, str]]:
-    started = (each for each in every(desk, Campaigns.list_all) if each.started_at)
-    return [("", "All"), *((str(each.id), each.name[:60]) for each in started)]
+def named_lists(desk: Desk, *, archived: bool = False) -> list[Row]:
+    """The lists that leads can be put on, or those too that were put away: `id` and `name`."""
+    with desk.database.transaction() as db:
+        return overview.lists(db, desk.principal.workspace_id, archived=archived)
 
 
-def named_lists(desk: Desk) -> Sequence[Any]:
-    """The lists that leads can be put on."""
-    return list(every(desk, Lists.list_all))
+def _tags(desk: Desk) -> list[TagCount]:
+    """The tags to choose from; where many leads have some, as they were counted a moment ago."""
+
+    def count() -> list[TagCount]:
+        found: list[TagCount] = desk.ask(Leads.list_tags)
+        return found
+
+    return desk.kept("tags", desk.principal.workspace_id, count, lambda tags: sum(each.leads for each in tags))
 
 
 def _with_fields(form: Form) -> dict[str, Any]:

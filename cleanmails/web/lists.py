@@ -10,12 +10,14 @@ from cleanmails.api.given import Given
 from cleanmails.api.imports import FILE_LIMIT, Column, Import, Imports, ImportStart
 from cleanmails.api.leads import Leads
 from cleanmails.api.lists import Lists
+from cleanmails.api.pages import page
 from cleanmails.errors import CleanmailsError, InvalidError
+from cleanmails.ledger import overview
 from cleanmails.records import LawfulBasis
 from cleanmails.rules import content
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
-from cleanmails.web.leads import download, filters
+from cleanmails.web.leads import download, filters, named_lists
 from cleanmails.web.tables import csv, csv_address, every, sought
 
 _TARGETS: Final = {
@@ -154,7 +156,7 @@ class ListPages(Page):
             status=status,
             upload=upload,
             rejects=desk.ask(Imports.rejects, import_id=import_id) if upload.state == "done" else None,
-            lists=list(every(desk, Lists.list_all)) if waits else [],
+            lists=named_lists(desk) if waits else [],
             chosen=desk.param("list"),
             meanings=[_meanings(each, place) for place, each in enumerate(upload.preview.columns)]
             if waits and upload.preview
@@ -168,25 +170,37 @@ class ListPages(Page):
         )
 
     def _lists(self, desk: Desk, sheet: Sheet, *, status: int = 200) -> Response[str]:
-        archived = desk.param("archived") == "yes"
+        window = desk.window()
+        with desk.database.transaction() as db:
+            rows = overview.lists(
+                db,
+                desk.principal.workspace_id,
+                q=sought(desk),
+                archived=desk.param("archived") == "yes",
+                after=window.after,
+                limit=window.fetch,
+            )
+        sizes = desk.sizes([row["id"] for row in rows[: window.limit]])
         return desk.page(
             "lists.html",
             here="lists",
             calls=[Lists.list_all, Lists.create],
             status=status,
-            lists=desk.ask(Lists.list_all, q=sought(desk), archived=archived),
+            lists=page(rows, window, lambda row: row | {"leads": sizes[row["id"]]}),
             csv=csv_address(desk, "/lists.csv"),
             sheet=sheet,
         )
 
     def _list(self, desk: Desk, list_id: int, sheet: Sheet, *, status: int = 200) -> Response[str]:
+        with desk.database.transaction() as db:
+            row = overview.read_list(db, desk.principal.workspace_id, list_id)
         return desk.page(
             "list.html",
             here="lists",
             trail=[("Lists", "/lists")],
             calls=[Lists.read, Lists.list_leads, Lists.join, Imports.create],
             status=status,
-            list=desk.ask(Lists.read, list_id=list_id),
+            list=row | {"leads": desk.sizes([list_id])[list_id]},
             leads=desk.ask(Leads.list_all, **filters(desk) | {"list_id": list_id}),
             uploads=desk.ask(Imports.list_all, list_id=list_id),
             csv=download(desk, list_id=list_id),
@@ -196,7 +210,7 @@ class ListPages(Page):
 
 
 def _names(desk: Desk) -> dict[int, str]:
-    return {each.id: each.name for each in every(desk, Lists.list_all, archived=True)}
+    return {each["id"]: each["name"] for each in named_lists(desk, archived=True)}
 
 
 def _meanings(column: Column, place: int) -> list[tuple[str, str]]:

@@ -22,7 +22,6 @@ from cleanmails.api.drafts import CampaignChange, NewCampaign, WrittenStep
 from cleanmails.api.edits import described
 from cleanmails.api.forecast import Forecasts
 from cleanmails.api.given import Given
-from cleanmails.api.lists import Lists
 from cleanmails.api.previews import Checks as StepWords
 from cleanmails.api.previews import Previews
 from cleanmails.api.senders import Senders
@@ -498,7 +497,10 @@ def _rearranged(steps: list[dict[str, Any]], order: str) -> tuple[list[dict[str,
 
 def _lists_extra(desk: Desk, campaign: Campaign, form: Form | None, _more: dict[str, Any]) -> dict[str, Any]:
     chosen = set(form.ids("lists")) if form else {each.id for each in campaign.lists}
-    return {"lists": list(every(desk, Lists.list_all)), "chosen": chosen}
+    with desk.database.transaction() as db:
+        lists = overview.lists(db, desk.principal.workspace_id)
+    sizes = desk.sizes([each["id"] for each in lists])
+    return {"lists": [each | {"leads": sizes[each["id"]]} for each in lists], "chosen": chosen}
 
 
 def _senders_extra(desk: Desk, campaign: Campaign, form: Form | None, _more: dict[str, Any]) -> dict[str, Any]:

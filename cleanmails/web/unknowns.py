@@ -5,7 +5,6 @@ from typing import Any
 from litestar import Response, get, post
 from litestar.response import Redirect, Stream
 
-from cleanmails.api.campaigns import Campaigns
 from cleanmails.api.given import Given
 from cleanmails.api.unknowns import Unknowns
 from cleanmails.errors import CleanmailsError
@@ -37,7 +36,7 @@ class UnknownPages(Page):
             here="unknown",
             calls=[Unknowns.list_all, Unknowns.decide, Unknowns.decide_many],
             unknown=desk.ask(Unknowns.list_all, **_filter(desk)),
-            campaigns=[(str(each.id), each.name[:80]) for each in every(desk, Campaigns.list_all) if each.started_at],
+            campaigns=desk.started(),
             csv=csv_address(desk, "/unknown.csv"),
             back=desk.here(),
         )
