@@ -1,4 +1,4 @@
-"""How the planner's statements are carried out: by a few index entries, whatever waits behind them."""
+"""How statements are carried out, the planner's above all: by a few index entries, whatever waits behind them."""
 
 from datetime import timedelta
 
@@ -7,16 +7,18 @@ import pytest
 
 from cleanmails.ledger import bench, imports, planning, workers
 from cleanmails.ledger.db import Database
+from cleanmails.records import WalkOutcome
+from tests.conftest import new_database
 from tests.ledger.test_statements import PARAMETER, STATEMENTS, preparable
 
 LEADS, CAMPAIGNS, SENDERS = 50_000, 4, 5
 BIG = {"campaign_leads", "deliveries", "leads"}
 
 
-@pytest.fixture
-def crowd(database_url):
+@pytest.fixture(scope="module")
+def crowd(servers, worker_id):
     """Fifty thousand leads that are due in four campaigns, and as many in four others that are not and have a delivery behind them."""
-    with Database(database_url, size=2) as database:
+    with new_database(servers, worker_id) as url, Database(url, size=2) as database:
         with database.transaction() as db:
             now = workers.now(db)
         made = bench.make_crowd(database, LEADS, SENDERS)
@@ -85,6 +87,22 @@ def test_a_round_enters_the_many_due_by_few_index_entries(crowd):
     assert [walk.campaign_id for walk in walks].count(due[0]) == 3
     assert [walk.due_at for walk in walks] == sorted(walk.due_at for walk in walks)
     assert {walk.sender_id for walk in walks} == {None, made.senders[0]}
+
+
+def test_no_page_walks_past_the_leads_that_it_does_not_show(crowd):
+    """Nobody has ended, is held, or has a tag, so there is nothing to find: a few pages of the indexes are touched."""
+    database, made, [campaign, *_], *_ = crowd
+    asked = {"workspace_id": made.workspace_id, "campaign_id": campaign, "after": 0, "q": None, "limit": 51}
+    for name, values in (
+        ("walks.page_ended", asked | {"outcomes": list(WalkOutcome)}),
+        ("walks.page", asked | {"state": "held"}),
+        ("leads.tag_names", asked),
+        ("overview.lists", asked | {"q": "", "archived": True, "limit": None}),
+        ("overview.attention", asked),
+    ):
+        tables, pages = looked_at(database, name, values, generic=False)
+        assert [table for table, way, _ in tables if table in BIG and way == "Seq Scan"] == [], name
+        assert pages < 100, name
 
 
 def test_a_lost_sender_is_found_by_the_walks_that_wait_for_it(db, house):
