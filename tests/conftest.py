@@ -3,6 +3,7 @@
 import itertools
 import re
 import shutil
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -17,6 +18,8 @@ import pytest
 
 from cleanmails import embedded, log
 from cleanmails.embedded import OccupiedError
+from cleanmails.ledger import events
+from cleanmails.rules import event_types
 from cleanmails.settings import Servers
 
 PREFIX = "cleanmails-test-"
@@ -63,6 +66,23 @@ def pytest_terminal_summary(terminalreporter):
         listed = ", ".join(f"{number:,} {what}" for what, number in sorted(tried.items()))
         findings = sum(report.failed for report in reports if report.nodeid in tests)
         terminalreporter.write_line(f"tried: {listed}; findings: {findings}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def published():
+    """Whatever our code tells in any test has the shape that its published schema says; what a test itself tells may be anything."""
+    append = events.append
+
+    def held_to_it(db, told):
+        told = list(told)
+        ours = sys._getframe(1).f_globals["__name__"].startswith("cleanmails.")
+        data = [(each.type, msgspec.json.decode(msgspec.json.encode(each.data))) for each in told if ours]
+        assert [wrong for type_, each in data if (wrong := event_types.misfit(type_, each))] == []
+        append(db, told)
+
+    events.append = held_to_it
+    yield
+    events.append = append
 
 
 @pytest.fixture(scope="session")

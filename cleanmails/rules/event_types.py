@@ -74,20 +74,40 @@ class LeaveData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeadData(msgspec.Struct, frozen=True, kw_only=True):
-    """The lead, as far as the event knows it."""
+    """The lead, as far as the event knows it; `list_id` is the list that it was made on."""
 
     email: str | None = None
+    list_id: int | None = None
     validation: str | None = None
     label: str | None = None
 
 
 class CampaignData(msgspec.Struct, frozen=True, kw_only=True):
-    """Why, with figures where a rule decided."""
+    """Why, with figures where a rule decided; `user_id` is who did it, null for an API key or a rule."""
 
+    user_id: int | None = None
     reason: str | None = None
     code: str | None = None
     sent: int | None = None
     bounced: int | None = None
+
+
+class RunData(msgspec.Struct, frozen=True, kw_only=True):
+    """Which run of the campaign began (a resume begins another), how many leads came into it by that, and who did it: null for an API key."""
+
+    run: int | None = None
+    enrolled: int | None = None
+    user_id: int | None = None
+
+
+class SuppressionData(msgspec.Struct, frozen=True, kw_only=True):
+    """What was suppressed and why, and for what reason it is no more; `user_id` is who took it back, null for an API key."""
+
+    kind: str
+    value: str
+    reason: str
+    note: str
+    user_id: int | None = None
 
 
 class DomainData(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,9 +121,10 @@ class DomainData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookData(msgspec.Struct, frozen=True, kw_only=True):
-    """The endpoint that was switched off, and why."""
+    """The endpoint that was switched off, of which `kind` (`webhook`, `hubspot`, `pipedrive`, `slack`), and why."""
 
     webhook_id: int
+    kind: str | None = None
     reason: str
     failures: int | None = None
 
@@ -127,8 +148,8 @@ TYPES: Final[Mapping[str, Kind]] = {
     "campaign.created": Kind("A campaign was made."),
     "campaign.deleted": Kind("A campaign was deleted."),
     "campaign.paused": Kind("A campaign was paused, by a person or by its bounces.", CampaignData),
-    "campaign.resumed": Kind("A campaign goes on.", CampaignData),
-    "campaign.started": Kind("A campaign was started.", CampaignData),
+    "campaign.resumed": Kind("A campaign goes on.", RunData),
+    "campaign.started": Kind("A campaign was started, or goes on.", RunData),
     "email.auto_replied": Kind("A program answered for a recipient, who may be away.", AbsenceData),
     "domain.changed": Kind("A domain's DNS records stand otherwise than at the look before.", DomainData),
     "email.bounced": Kind("A mail came back for good.", BounceData),
@@ -142,7 +163,7 @@ TYPES: Final[Mapping[str, Kind]] = {
     "lead.labelled": Kind("A conversation was given a label, such as `meeting_booked`.", LeadData),
     "lead.unsubscribed": Kind("A lead left, and is mailed no more.", LeaveData),
     "lead.validated": Kind("An address was looked at.", LeadData),
-    "suppression.removed": Kind("A suppression was taken back."),
+    "suppression.removed": Kind("A suppression was taken back.", SuppressionData),
     "webhook.disabled": Kind("A webhook or an integration was switched off.", WebhookData),
     "webhook.test": Kind(
         "A test that somebody asked for; it goes to one endpoint alone and is not in the stream.", AnyData
@@ -154,6 +175,19 @@ TYPES: Final[Mapping[str, Kind]] = {
 def version(type_: str) -> int:
     """The version of a type's schema; 1 for one that is not listed."""
     return TYPES[type_].version if type_ in TYPES else 1
+
+
+def misfit(type_: str, data: Mapping[str, Any]) -> str | None:
+    """What of an event is not as its schema says; None: it fits. A field that the schema does not have is a misfit too."""
+    if type_ not in TYPES:
+        return f"{type_} is not listed"
+    kind = TYPES[type_].data
+    unknown = [] if kind is AnyData else sorted(set(data) - set(kind.__struct_fields__))
+    try:
+        msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        return f"{type_}: {error}"
+    return f"{type_}: there is no {', '.join(unknown)} in its schema" if unknown else None
 
 
 def schemas(base: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,6 +203,8 @@ def schemas(base: Mapping[str, Any]) -> dict[str, Any]:
         LeadData,
         LeaveData,
         ReplyData,
+        RunData,
+        SuppressionData,
         WebhookData,
     ]
     _, shapes = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")

@@ -100,6 +100,30 @@ def test_every_type_has_a_schema_with_its_version(app):
         assert schema["properties"]["data"]["$ref"].rpartition("/")[2] in schemas
 
 
+def test_what_a_statement_tells_by_itself_fits_too(api, database):
+    made = api.post("/v1/outreach/lists", json={"name": "A"}).json()["id"]
+    api.post("/v1/outreach/leads", json={"email": "ada@example.com"})
+    file = b"email\nbob@example.com\n"
+    api.post(f"/v1/outreach/lists/{made}/upload", content=file, headers={"content-type": "text/csv"})
+    with database.transaction() as db:
+        rows = db.execute("SELECT type, data FROM events ORDER BY id").fetchall()
+    assert [row["data"] for row in rows] == [{}, {"list_id": made}]
+    assert [event_types.misfit(row["type"], row["data"]) for row in rows] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("type_", "data", "sentence"),
+    [
+        ("email.sent", {"step": "first"}, "email.sent: Expected `int`"),
+        ("email.sent", {}, "missing required field `step`"),
+        ("lead.created", {"list": 1}, "there is no list in its schema"),
+        ("lead.invented", {}, "not listed"),
+    ],
+)
+def test_a_misfit_is_named(type_, data, sentence):
+    assert sentence in event_types.misfit(type_, data)
+
+
 def test_every_type_that_is_written_is_listed():
     written = {
         name

@@ -8,6 +8,7 @@ import msgspec
 from cleanmails.demo import lived
 from cleanmails.demo.past import Mailbox
 from cleanmails.ledger import past, workers
+from cleanmails.rules import event_types
 from tests.web.everywhere import DOWNLOADS, FIXED, addresses
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}'
@@ -58,6 +59,13 @@ def live(house, database):
         now = workers.now(db)
         for outlet in (hook, crm):
             past.break_webhook(db, mine, outlet, at=now, delivered_at=now, created_at=now)
+
+
+def test_the_history_that_is_shown_fits_the_published_schemas(house, database):
+    live(house, database)
+    told = house.all("SELECT type, data FROM events")
+    assert len({each["type"] for each in told}) > 8
+    assert {wrong for each in told if (wrong := event_types.misfit(each["type"], each["data"]))} == set()
 
 
 def check(answer):
