@@ -13,16 +13,13 @@ FROM mine WHERE d.id = mine.id
 RETURNING d.id, d.token, d.campaign_id, d.lead_id, d.step;
 
 -- name: render_facts
--- All that a chunk of mails is made of, in one read. `thread` lists what the lead really got of this campaign, oldest first.
-SELECT d.id, d.token, d.workspace_id, d.campaign_id, d.lead_id, d.step, d.sender_id, d.message_id,
-       st.subjects, st.body, st.version AS step_version, CASE WHEN c.promote_winner IS NOT NULL THEN st.winner END AS winner, d.subject_index,
+-- All that a chunk of mails is made of, but the words of their steps. `thread` lists what the lead really got of this campaign, oldest first.
+SELECT d.id, d.token, d.workspace_id, d.campaign_id, d.lead_id, d.step, d.sender_id, d.message_id, d.subject_index,
        l.email, l.first_name, l.last_name, l.company, l.fields,
        s.address AS sender_address, s.name AS sender_name, s.reply_to, s.signature, s.imap_host IS NOT NULL AS has_imap,
        c.missing_field, c.track_opens, c.track_clicks,
        w.postal_address, CASE WHEN w.tracking_verified_at IS NOT NULL THEN w.tracking_domain END AS tracking_domain,
        k.id AS key_id, k.created_at AS key_made_at, k.selector, dom.name AS domain_name,
-       (SELECT p.subjects FROM steps p WHERE p.campaign_id = d.campaign_id AND p.position < d.step AND cardinality(p.subjects) > 0
-        ORDER BY p.position DESC LIMIT 1) AS earlier_subjects,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('message_id', p.message_id, 'subject', p.subject, 'starts_thread', p.starts_thread) ORDER BY p.step), '[]')
         FROM deliveries p WHERE p.campaign_id = d.campaign_id AND p.lead_id = d.lead_id AND p.step < d.step AND p.state IN ('sent', 'unknown')) AS thread
 FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS mine (id, token)
@@ -33,8 +30,16 @@ JOIN leads l ON l.id = d.lead_id
 JOIN senders s ON s.id = d.sender_id
 LEFT JOIN domains dom ON dom.id = s.domain_id
 LEFT JOIN dkim_keys k ON k.domain_id = s.domain_id AND k.state = 'active'
-LEFT JOIN steps st ON st.campaign_id = d.campaign_id AND st.position = d.step
 ORDER BY d.id;
+
+-- name: render_words
+-- The words of steps, once however many mails of a chunk are made of them. A step that was removed has none.
+SELECT t.campaign_id, t.step, st.subjects, st.body, CASE WHEN c.promote_winner IS NOT NULL THEN st.winner END AS winner,
+       (SELECT p.subjects FROM steps p WHERE p.campaign_id = t.campaign_id AND p.position < t.step AND cardinality(p.subjects) > 0
+        ORDER BY p.position DESC LIMIT 1) AS earlier_subjects
+FROM unnest(%(campaigns)s::bigint[], %(steps)s::smallint[]) AS t (campaign_id, step)
+JOIN campaigns c ON c.id = t.campaign_id
+LEFT JOIN steps st ON st.campaign_id = t.campaign_id AND st.position = t.step;
 
 -- name: dkim_key
 -- The sealed private key, asked for once per process.

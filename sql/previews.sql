@@ -16,7 +16,7 @@ ON CONFLICT (campaign_id, lead_id, step) DO NOTHING;
 -- walk's, the one asked for, or the campaign's first.
 SELECT coalesce(d.id, p.delivery_id) AS id, 0::bigint AS token, c.workspace_id, c.id AS campaign_id, l.id AS lead_id, st.position AS step,
        s.id AS sender_id, d.message_id,
-       st.subjects, st.body, st.version AS step_version, CASE WHEN c.promote_winner IS NOT NULL THEN st.winner END AS winner, d.subject_index,
+       st.subjects, st.body, CASE WHEN c.promote_winner IS NOT NULL THEN st.winner END AS winner, d.subject_index,
        l.email, l.first_name, l.last_name, l.company, l.fields,
        s.address AS sender_address, s.name AS sender_name, s.reply_to, s.signature, s.imap_host IS NOT NULL AS has_imap,
        c.missing_field, c.track_opens, c.track_clicks,

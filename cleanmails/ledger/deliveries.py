@@ -78,8 +78,12 @@ def take_planned(db: Connection, ids: Sequence[int], worker_id: int) -> list[Hel
 
 
 def render_facts(db: Connection, held: Sequence[Held]) -> list[Row]:
-    """Everything these mails are made of, a row a mail (see the statement for its columns)."""
-    return db.execute(sql("deliveries.render_facts"), columns(("ids", "tokens"), held)).fetchall()
+    """Everything these mails are made of, a row a mail (see the statements for their columns)."""
+    facts = db.execute(sql("deliveries.render_facts"), columns(("ids", "tokens"), held)).fetchall()
+    steps = {(row["campaign_id"], row["step"]) for row in facts}
+    found = db.execute(sql("deliveries.render_words"), columns(("campaigns", "steps"), sorted(steps)))
+    words = {(row["campaign_id"], row["step"]): row for row in found}
+    return [row | words[row["campaign_id"], row["step"]] for row in facts]
 
 
 def dkim_key(db: Connection, key_id: int) -> bytes:
