@@ -17,7 +17,7 @@ SELECT (SELECT jsonb_object_agg(key, value) FROM jsonb_each(to_jsonb(s)) WHERE k
 SELECT to_jsonb(l)::text AS row FROM lists l WHERE l.workspace_id = %(workspace_id)s::bigint ORDER BY l.id;
 
 -- name: leads
-SELECT (to_jsonb(l) || jsonb_build_object('list_ids', (SELECT coalesce(jsonb_agg(ll.list_id ORDER BY ll.list_id), '[]') FROM list_leads ll WHERE ll.lead_id = l.id)))::text AS row
+SELECT (to_jsonb(l) - 'arriving' || jsonb_build_object('list_ids', (SELECT coalesce(jsonb_agg(ll.list_id ORDER BY ll.list_id), '[]') FROM list_leads ll WHERE ll.lead_id = l.id)))::text AS row
 FROM leads l WHERE l.workspace_id = %(workspace_id)s::bigint ORDER BY l.id;
 
 -- name: suppressions

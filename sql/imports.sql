@@ -116,11 +116,12 @@ WITH made AS (
 INSERT INTO taken SELECT email, id, fresh FROM made;
 
 -- name: create_many
--- The same for a large file, a quarter cheaper: whoever creates one of them at this moment makes all of it fail, and it is tried again.
+-- The same for a large file, a quarter cheaper: whoever creates one of them at this moment makes all of it fail, and it is tried again. Where `arriving` names the
+-- import, they are indexed and told of later (`arrive`).
 WITH made AS (
-    INSERT INTO leads AS l (workspace_id, email, first_name, last_name, company, fields, source, lawful_basis, tags)
+    INSERT INTO leads AS l (workspace_id, email, first_name, last_name, company, fields, source, lawful_basis, tags, arriving)
     SELECT %(workspace_id)s::bigint, a.email, a.first_name, a.last_name, a.company, a.fields,
-           %(source)s::text, %(lawful_basis)s::text, %(tags)s::text[]
+           %(source)s::text, %(lawful_basis)s::text, %(tags)s::text[], %(arriving)s::bigint
     FROM arrivals a
     WHERE a.fault IS NULL AND NOT EXISTS (SELECT FROM refused r WHERE r.line = a.line) AND NOT EXISTS (SELECT FROM taken t WHERE t.email = a.email)
     ORDER BY a.email
@@ -165,10 +166,15 @@ SET first_name = coalesce(nullif(c.first_name, ''), l.first_name), last_name = c
     tags = ARRAY(SELECT DISTINCT tag FROM unnest(l.tags || %(tags)s::text[]) AS tag ORDER BY tag), updated_at = clock_timestamp()
 FROM changed c WHERE l.id = c.id;
 
--- name: put_on_list
+-- name: put_known_on_list
 INSERT INTO list_leads (list_id, lead_id)
-SELECT %(list_id)s::bigint, lead_id FROM taken ORDER BY lead_id
+SELECT %(list_id)s::bigint, lead_id FROM taken WHERE NOT fresh ORDER BY lead_id
 ON CONFLICT DO NOTHING;
+
+-- name: put_fresh_on_list
+-- Leads that nobody else can see stand on no list: without a look for conflicts it takes half the time.
+INSERT INTO list_leads (list_id, lead_id)
+SELECT %(list_id)s::bigint, lead_id FROM taken WHERE fresh ORDER BY lead_id;
 
 -- name: totals
 SELECT (SELECT count(*) FROM arrivals) AS rows, t.created, t.updated, r.duplicate, r.suppressed, r.invalid
@@ -286,10 +292,33 @@ RETURNING id;
 -- The last word of the transaction that took the rows.
 UPDATE imports
 SET state = 'done', rows = %(rows)s::integer, created = %(created)s::integer, updated = %(updated)s::integer, duplicate = %(duplicate)s::integer,
-    suppressed = %(suppressed)s::integer, invalid = %(invalid)s::integer, missing = %(missing)s::jsonb, preview = NULL, worker_id = NULL, phase = NULL,
-    rows_read = %(rows)s::integer, bytes_read = bytes, ended_at = clock_timestamp()
+    suppressed = %(suppressed)s::integer, invalid = %(invalid)s::integer, missing = %(missing)s::jsonb, preview = NULL, worker_id = NULL,
+    phase = CASE WHEN %(indexing)s::boolean THEN 'indexing' END, rows_read = %(rows)s::integer, bytes_read = bytes, ended_at = clock_timestamp()
 WHERE id = %(id)s::bigint AND token = %(token)s::bigint AND state = 'running'
 RETURNING id;
+
+-- name: hold_indexing
+-- The next one that is done but for what comes after; one worker at a time.
+SELECT id FROM imports WHERE phase = 'indexing' ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: arrive
+-- The next of its leads are sorted into the indexes, and told of: each once, because both are one transaction. Who is being changed by somebody is left for later.
+WITH next AS MATERIALIZED (
+    SELECT id FROM leads WHERE arriving = %(id)s::bigint ORDER BY id LIMIT %(limit)s::integer
+    FOR NO KEY UPDATE SKIP LOCKED
+), arrived AS (
+    UPDATE leads l SET arriving = NULL FROM next WHERE l.id = next.id
+    RETURNING l.id, l.workspace_id
+)
+INSERT INTO events (at, workspace_id, type, lead_id, data)
+SELECT now(), a.workspace_id, 'lead.created', a.id, jsonb_strip_nulls(jsonb_build_object('list_id', i.list_id))
+FROM arrived a JOIN imports i ON i.id = %(id)s::bigint
+ORDER BY a.id;
+
+-- name: arrived
+-- All of them are.
+UPDATE imports SET phase = NULL
+WHERE id = %(id)s::bigint AND phase = 'indexing' AND NOT EXISTS (SELECT FROM leads WHERE arriving = %(id)s::bigint);
 
 -- name: fail
 -- It cannot be taken, and `faults` say why.

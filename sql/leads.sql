@@ -71,11 +71,11 @@ WHERE (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validatio
 ORDER BY l.id LIMIT %(limit)s::integer;
 
 -- name: far
--- Wherever they are.
+-- Wherever they are. What an import has yet to index is left out unless `whole` is asked for: then no index of tags and fields can be entered.
 SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
        l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
 FROM leads l
-WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id > %(after)s::bigint
+WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id > %(after)s::bigint AND (%(whole)s::boolean OR l.arriving IS NULL)
   AND (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
   AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
   AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
@@ -192,7 +192,7 @@ ORDER BY l.id LIMIT %(limit)s::integer;
 
 -- name: search
 -- Leads of which every one of some words begins a word (of address, name or company), block by block in the order of the ids. The index holds workspace and
--- block in each word, so that nothing else may tempt the planner: hence the sums with 0.
+-- block in each word, so that nothing else may tempt the planner: hence the sums with 0. Leads that an import has yet to index are not found.
 WITH RECURSIVE blocks AS (
     SELECT (SELECT id >> 14 FROM leads WHERE workspace_id = %(workspace_id)s::bigint AND id > %(after)s::bigint ORDER BY id LIMIT 1) AS block
     UNION ALL
@@ -206,7 +206,7 @@ FROM blocks CROSS JOIN LATERAL (
     FROM leads l
     WHERE lead_words(l.workspace_id, l.id, l.email || ' ' || l.first_name || ' ' || l.last_name || ' ' || l.company)
           @@ (SELECT string_agg('''' || %(workspace_id)s::bigint || '.' || blocks.block || '/' || replace(replace(word, '\', '\\'), '''', '''''') || ''':*', ' & ') FROM unnest(%(words)s::text[]) AS word)::tsquery
-      AND l.workspace_id + 0 = %(workspace_id)s::bigint AND l.id + 0 > %(after)s::bigint
+      AND l.arriving IS NULL AND l.workspace_id + 0 = %(workspace_id)s::bigint AND l.id + 0 > %(after)s::bigint
       AND (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
       AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
       AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
@@ -230,6 +230,39 @@ FROM blocks CROSS JOIN LATERAL (
 ) l
 WHERE blocks.block IS NOT NULL
 LIMIT %(limit)s::integer;
+
+-- name: search_whole
+-- The same of all leads, one by one: for what must not miss any while an import is being indexed.
+SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
+       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+FROM leads l
+WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id > %(after)s::bigint
+  AND lead_words(0, 0, l.email || ' ' || l.first_name || ' ' || l.last_name || ' ' || l.company)
+      @@ (SELECT string_agg('''0.0/' || replace(replace(word, '\', '\\'), '''', '''''') || ''':*', ' & ') FROM unnest(%(words)s::text[]) AS word)::tsquery
+  AND (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
+  AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
+  AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
+  AND (%(list_id)s::bigint IS NULL OR EXISTS (SELECT FROM list_leads ll WHERE ll.list_id = %(list_id)s::bigint AND ll.lead_id = l.id))
+  AND (%(campaign_id)s::bigint IS NULL
+       OR EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = l.id
+                  AND (%(walk)s::text IS NULL OR %(walk)s::text IN (cl.state, cl.outcome))))
+  AND (%(engagement)s::text IS NULL
+       OR (%(engagement)s::text IN ('not_mailed', 'silent')) IS DISTINCT FROM EXISTS (
+           SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
+           WHERE cl.lead_id = l.id AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)
+             AND CASE %(engagement)s::text WHEN 'opened' THEN d.opened_at IS NOT NULL WHEN 'clicked' THEN d.clicked_at IS NOT NULL
+                      WHEN 'replied' THEN d.replied_at IS NOT NULL WHEN 'bounced' THEN d.state = 'bounced'
+                      WHEN 'silent' THEN d.opened_at IS NOT NULL OR d.clicked_at IS NOT NULL OR d.replied_at IS NOT NULL
+                      ELSE d.sending_at IS NOT NULL END))
+  AND (%(engagement)s::text IS DISTINCT FROM 'silent'
+       OR EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
+                  WHERE cl.lead_id = l.id AND d.sending_at IS NOT NULL
+                    AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)))
+ORDER BY l.id LIMIT %(limit)s::integer;
+
+-- name: is_arriving
+-- Whether leads of the workspace are still to be indexed.
+SELECT EXISTS (SELECT FROM imports WHERE workspace_id = %(workspace_id)s::bigint AND phase = 'indexing') AS arriving;
 
 -- name: sort_in
 -- What an import added to the indexes is sorted in, so that the next search need not read it all.

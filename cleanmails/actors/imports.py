@@ -1,7 +1,8 @@
 """imports: takes files of leads into the ledger. Threads of a worker process of their own, because reading a file keeps a processor busy.
 
 A file is read from its pieces and brought to the worker's own connection; then one transaction takes all of it, or nothing. Whatever stops the worker
-before that leaves the file as it was, and another one begins anew; what was cancelled meanwhile finds no state to leave, and is rolled back.
+before that leaves the file as it was, and another one begins anew; what was cancelled meanwhile finds no state to leave, and is rolled back. The leads of a
+large file are sorted into the indexes of searches, and told of as events, after that: piece by piece, by whoever has nothing else to do.
 """
 
 import gc
@@ -29,11 +30,8 @@ EVERY_SECONDS: Final = 0.5
 THREADS: Final = 2
 """A large file must not keep a small one waiting."""
 
-SORTED_IN: Final = 10_000
-"""Rows from which on what an import added to the indexes is sorted in at once; else it is left to autovacuum."""
-
-TOLD: Final = 10
-"""Batches after each of which it is told how far an import is, and looked whether it was cancelled."""
+ARRIVING: Final = 5_000
+"""Leads that are indexed and told of by one transaction: a few tenths of a second, in which nobody waits for them."""
 
 MOST_ATTEMPTS: Final = 3
 _SHED: Final = "The workers that took this import up stopped in the middle of it, three times; nothing of it was taken."
@@ -70,7 +68,9 @@ def keep(work: Work) -> None:
     lease = work.settings.worker_lease_seconds
     while not work.stop.is_set():
         try:
-            found = take_next(work.database, work.worker_id, lease, stopping=work.stop.is_set, wake=work.queues.plan)
+            found = take_next(
+                work.database, work.worker_id, lease, stopping=work.stop.is_set, wake=work.queues.plan
+            ) or index_next(work.database)
         except BusyError as error:
             logger.warning("imports.wait", reason=error.message)
             found = False
@@ -115,14 +115,21 @@ def take_next(
     else:
         _drop(database, it)
         wake()
-        if totals.rows > SORTED_IN:
-            with database.transaction() as db:
-                leads.sort_in(db)
         figures = msgspec.structs.asdict(totals)
         logger.info(
             "import.taken", import_id=it.id, list_id=it.list_id, seconds=round(stopwatch() - begun, 1), **figures
         )
     return True
+
+
+def index_next(database: Database) -> bool:
+    """Has the next leads arrive of an import that is done: they are found by searches then, and told of. False if there are none."""
+    with database.transaction() as db:
+        found = imports.arrive(db, ARRIVING)
+    if found:
+        with database.transaction() as db:
+            leads.sort_in(db)
+    return found
 
 
 def _give_back(database: Database, it: Claim, stopping: Callable[[], bool]) -> None:
@@ -143,16 +150,18 @@ def _take(database: Database, it: Claim, stopping: Callable[[], bool]) -> Totals
     file = File(database, it.id, it.bytes)
     count = 0
     with database.session() as db:
-        for batch, count in enumerate(imports.bring(db, _batches(file, it.kind, options)), 1):
+        for count in imports.bring(db, _batches(file, it.kind, options)):
             if stopping():
                 raise Stopped
-            if batch % TOLD == 1:
-                _tell(database, it, "reading", count, file.furthest)
+            _tell(database, it, "reading", count, file.furthest)
         _tell(database, it, "taking", count, it.bytes)
+        large = count > imports.FEW
         with db.transaction():
-            totals = imports.take_brought(db, it.workspace_id, it.list_id, options.terms, large=count > imports.FEW)
+            totals = imports.take_brought(
+                db, it.workspace_id, it.list_id, options.terms, large=large, arriving=it.id if large else None
+            )
             missing = [] if it.list_id is None else list(_missing(db, it.workspace_id, it.list_id))
-            if not imports.finish(db, it, totals, msgspec.json.encode(missing)):
+            if not imports.finish(db, it, totals, msgspec.json.encode(missing), indexing=large):
                 raise LostError
     return totals
 

@@ -102,7 +102,8 @@ class Missing(msgspec.Struct, frozen=True, kw_only=True):
 class Import(msgspec.Struct, frozen=True, kw_only=True):
     """A file of leads. Once it is `done`: rows = created + updated + duplicate + suppressed + invalid. Before that, nothing of it is taken.
 
-    `mapping`: say what its columns mean (`start`); `queued`, `running`: a worker's turn; `failed`: `faults` say why.
+    `mapping`: say what its columns mean (`start`); `queued`, `running`: a worker's turn; `failed`: `faults` say why. `indexing`: it is done, but for seconds
+    more a search by words does not find all of its leads yet, and `lead.created` is still to be told of them.
     """
 
     id: int
@@ -121,6 +122,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     progress: ImportProgress | None
     faults: list[Fault]
     missing: list[Missing]
+    indexing: bool
     created_at: datetime
     begun_at: datetime | None
     ended_at: datetime | None
@@ -494,7 +496,7 @@ async def _follow(look: Callable[[], Import], first: Import, seconds: int) -> As
 
 
 def _import(row: dict[str, Any]) -> Import:
-    return msgspec.convert(row | {"progress": _progress(row)}, Import)
+    return msgspec.convert(row | {"progress": _progress(row), "indexing": row["phase"] == "indexing"}, Import)
 
 
 def _progress(row: dict[str, Any]) -> dict[str, Any] | None:

@@ -418,7 +418,7 @@ def _meant(db: Connection, workspace_id: int, data: LeadBulk) -> tuple[list[int]
     found: list[int] = []
     wanted = data.filter.wanted()
     while len(found) <= BULK:
-        rows = leads.page(db, workspace_id, wanted, after=found[-1] if found else None, limit=BULK_STEP)
+        rows = leads.page(db, workspace_id, wanted, after=found[-1] if found else None, limit=BULK_STEP, whole=True)
         found += [row["id"] for row in rows]
         if len(rows) < BULK_STEP:
             break
@@ -484,7 +484,7 @@ def _csv(database: Database, workspace_id: int, wanted: Filter) -> Iterator[str]
     after = None
     while True:
         with database.transaction() as db:
-            rows = leads.page(db, workspace_id, wanted, after=after, limit=BULK_STEP)
+            rows = leads.page(db, workspace_id, wanted, after=after, limit=BULK_STEP, whole=True)
         if not rows:
             return
         yield csvtext.written(

@@ -2,13 +2,14 @@
 
 An import suppresses nothing and never takes a suppression back: rows of suppressed addresses are counted and not added. A file is a job (`receive` to
 `finish`): its pieces lie in the ledger, which all processes share; whoever claims it brings the rows to its own connection by many short transactions
-(`bring`) and takes them by one (`take`), whose last word is `finish`. A crash, a cancel or a second worker before that leaves nothing.
+(`bring`) and takes them by one (`take`), whose last word is `finish`. A crash, a cancel or a second worker before that leaves nothing. What can wait comes
+after it by short transactions again (`arrive`).
 """
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import count
+from itertools import chain, count, islice
 from typing import Any, Final, Literal
 
 import msgspec
@@ -26,6 +27,7 @@ PIECE: Final = 1_048_576
 BATCH: Final = 2_000
 """Rows that are read and brought at a time: few enough to stay in a processor's caches."""
 
+_AT_ONCE: Final = 10  # batches that are brought by one transaction
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 FEW: Final = 1_000
 """Rows up to which a join is quick without statistics."""
@@ -96,11 +98,11 @@ def take_brought(
     terms: Terms = PLAIN,
     *,
     large: bool,
-    told: Callable[[], None] = lambda: None,
+    arriving: int | None = None,
 ) -> Totals:
-    """The same of rows that stand in `arrivals` already. `told` is called between the statements, each of which may take seconds."""
+    """The same of rows that stand in `arrivals` already. Of many leads, the index of searches and the events may be left to `arrive`: `arriving` is the import."""
     workspace = {"workspace_id": workspace_id}
-    given = workspace | msgspec.structs.asdict(terms) | {"tags": sorted(set(terms.tags))}
+    given = workspace | msgspec.structs.asdict(terms) | {"tags": sorted(set(terms.tags)), "arriving": arriving}
     db.execute(sql("imports.make_refused"))
     db.execute(sql("imports.make_taken"))
     if large:
@@ -110,7 +112,6 @@ def take_brought(
     db.execute(sql("imports.refuse_invalid"))
     db.execute(sql("imports.refuse_suppressed"), workspace)
     db.execute(sql("imports.refuse_duplicates"))
-    told()
     if large:
         db.execute(sql("imports.analyse_refused"))
     known = sql("imports.recognise") if terms.existing == "update" else sql("imports.refuse_known")
@@ -118,10 +119,9 @@ def take_brought(
     if large:
         db.execute(sql("imports.analyse_taken"))
     _create(db, given, large=large)
-    told()
-    data = {} if list_id is None else {"list_id": list_id}
-    db.execute(sql("imports.tell_created"), workspace | {"data": msgspec.json.encode(data).decode()})
-    told()
+    if arriving is None:
+        data = {} if list_id is None else {"list_id": list_id}
+        db.execute(sql("imports.tell_created"), workspace | {"data": msgspec.json.encode(data).decode()})
     if large:
         db.execute(sql("imports.analyse_taken"))
     if terms.existing == "update" and (
@@ -129,7 +129,6 @@ def take_brought(
     ):
         walks.free_held(db, workspace_id, lead_ids=news)
         db.execute(sql("imports.update_known"), given)
-    told()
     if list_id is not None:
         _put_on_list(db, workspace_id, list_id)
     row = db.execute(sql("imports.totals")).fetchone()
@@ -137,11 +136,20 @@ def take_brought(
 
 
 def bring(db: Connection, batches: Iterable[Arrivals]) -> Iterator[int]:
-    """Brings rows to this connection, which no transaction may be open on, a batch at a time; yields how many have come so far after each."""
+    """Brings rows to this connection, which no transaction may be open on; yields how many have come so far, after each few batches."""
     db.execute(sql("imports.keep_arrivals"))
-    rows = 0
-    for batch in batches:
-        rows += _copy_columns(db, batch) + _copy(db, batch.others)
+    rest, rows = iter(batches), 0
+    while first := next(rest, None):
+        others: list[Arrival] = []
+        with (
+            db.cursor() as cursor,
+            cursor.copy(sql("imports.copy_leads")) as copy,
+        ):  # the server reads one batch while we make the next
+            for batch in chain([first], islice(rest, _AT_ONCE - 1)):
+                copy.write(_lines(batch))
+                others += batch.others
+                rows += len(batch.line) + len(batch.others)
+        _copy(db, others)
         yield rows
 
 
@@ -250,11 +258,24 @@ def progress(db: Connection, it: Claim, *, phase: Literal["reading", "taking"], 
     return db.execute(sql("imports.progress"), values).fetchone() is not None
 
 
-def finish(db: Connection, it: Claim, totals: Totals, missing: bytes) -> bool:
-    """The last word of the transaction that took the rows; False: it is this worker's no more, and the transaction must be rolled back."""
+def finish(db: Connection, it: Claim, totals: Totals, missing: bytes, *, indexing: bool = False) -> bool:
+    """The last word of the transaction that took the rows; False: it is this worker's no more, and the transaction must be rolled back.
+
+    `indexing`: its leads are still to `arrive`.
+    """
     db.execute(sql("imports.keep_rejects"), {"id": it.id})
-    values = msgspec.structs.asdict(totals) | {"id": it.id, "token": it.token, "missing": missing.decode()}
-    return db.execute(sql("imports.finish"), values).fetchone() is not None
+    values = {"id": it.id, "token": it.token, "missing": missing.decode(), "indexing": indexing}
+    return db.execute(sql("imports.finish"), msgspec.structs.asdict(totals) | values).fetchone() is not None
+
+
+def arrive(db: Connection, limit: int) -> bool:
+    """Sorts the next leads of an import that is done into the indexes of searches, and tells of them; False where there is none, or another worker has it."""
+    row = db.execute(sql("imports.hold_indexing")).fetchone()
+    if row is None:
+        return False
+    if not db.execute(sql("imports.arrive"), {"id": row["id"], "limit": limit}).rowcount:
+        return db.execute(sql("imports.arrived"), {"id": row["id"]}).rowcount > 0
+    return True
 
 
 def fail(db: Connection, it: Claim, faults: Sequence[Fault]) -> None:
@@ -353,19 +374,16 @@ def _copy(db: Connection, arrivals: Iterable[Arrival]) -> int:
     return rows
 
 
-def _copy_columns(db: Connection, batch: Arrivals) -> int:
-    """The same by column, as the text that COPY reads. What it would take for a sign of its own is looked for in the whole, and only then in each value."""
+def _lines(batch: Arrivals) -> str:
+    """The text that COPY reads. What it would take for a sign of its own is looked for in the whole, and only then in each value."""
     columns = [batch.email, batch.first_name, batch.last_name, batch.company, batch.fields, batch.raw]
-    rows = len(batch.line)
-    text = _lines(batch.line, columns)
+    text, rows = _joined(batch.line, columns), len(batch.line)
     if "\\" in text or "\r" in text or text.count("\t") != len(columns) * rows or text.count("\n") != rows:
-        text = _lines(batch.line, [[value.translate(_ESCAPES) for value in column] for column in columns])
-    with db.cursor() as cursor, cursor.copy(sql("imports.copy_leads")) as copy:
-        copy.write(text)
-    return rows
+        text = _joined(batch.line, [[value.translate(_ESCAPES) for value in column] for column in columns])
+    return text
 
 
-def _lines(numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> str:
+def _joined(numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> str:
     return "".join([f"{line}\n" for line in map("\t".join, zip(map(str, numbers), *columns, strict=True))])
 
 
@@ -374,7 +392,8 @@ def _put_on_list(db: Connection, workspace_id: int, list_id: int) -> None:
     lists.hold_shared(db, workspace_id, list_id)
     if lists.read(db, workspace_id, list_id)["archived_at"] is not None:
         raise _archived()
-    db.execute(sql("imports.put_on_list"), {"list_id": list_id})
+    db.execute(sql("imports.put_known_on_list"), {"list_id": list_id})
+    db.execute(sql("imports.put_fresh_on_list"), {"list_id": list_id})
     walks.enroll_arrivals(db, list_id)
 
 

@@ -48,18 +48,22 @@ def read(db: Connection, workspace_id: int, lead_id: int) -> Row:
     return row
 
 
-def page(db: Connection, workspace_id: int, wanted: Filter = ALL, *, after: int | None, limit: int) -> list[Row]:
-    """Leads in order of their ids."""
+def page(
+    db: Connection, workspace_id: int, wanted: Filter = ALL, *, after: int | None, limit: int, whole: bool = False
+) -> list[Row]:
+    """Leads in order of their ids. Words are looked for in the index, which a large import fills after it is done; `whole` misses none of its leads even then."""
+    arriving = is_arriving(db, workspace_id)
     values: dict[str, Any] = msgspec.structs.asdict(wanted) | {
         "workspace_id": workspace_id,
         "after": after or 0,
         "limit": limit,
         "reach": max(REACH, limit),
         "words": list(wanted.words),
+        "whole": arriving,
         "field": None if wanted.field is None else msgspec.json.encode(dict([wanted.field])).decode(),
     }
     if wanted.words:
-        return _found(db, sql("leads.search"), values)
+        return _found(db, sql("leads.search_whole") if whole and arriving else sql("leads.search"), values)
     near = sql("leads.near") if wanted.list_id is None else sql("leads.near_on_list")
     rows = _found(db, near, values)
     if len(rows) >= limit or wanted == Filter(list_id=wanted.list_id):
@@ -71,6 +75,13 @@ def changed(db: Connection, workspace_id: int, since: datetime, *, after: int | 
     """Leads that changed `since` a time, in that order, behind the one with the id `after` if it changed then."""
     values = {"workspace_id": workspace_id, "after": after or 0, "limit": limit}
     return db.execute(sql("leads.changed"), values | sync.span(db, since)).fetchall()
+
+
+def is_arriving(db: Connection, workspace_id: int) -> bool:
+    """Whether leads of an import are still to be indexed."""
+    row = db.execute(sql("leads.is_arriving"), {"workspace_id": workspace_id}).fetchone()
+    assert row is not None
+    return bool(row["arriving"])
 
 
 def sort_in(db: Connection) -> None:

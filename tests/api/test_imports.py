@@ -275,6 +275,35 @@ def test_a_cancel_before_and_in_the_middle_takes_nothing(api, upload, database, 
         assert db.execute("SELECT count(*) AS n FROM import_pieces").fetchone()["n"] == 0
 
 
+def test_what_comes_after_a_large_file_is_done_piece_by_piece_and_once(api, database, prospects, taken):
+    people = "".join(f"p{n}@example.com,Paris\n" for n in range(imports.FEW + 1))
+    body = taken(f"email,city\n{people}", list_id=prospects, tags=["fair"])
+    assert (body["state"], body["created"], body["indexing"]) == ("done", imports.FEW + 1, True)
+
+    def found(**asked):
+        return {each["email"] for each in api.get("/v1/outreach/leads", params=asked).json()["items"]}
+
+    def told():
+        with database.transaction() as db:
+            return db.execute("SELECT lead_id, data FROM events WHERE type = 'lead.created'").fetchall()
+
+    assert found(list_id=prospects, limit=1) == found(tag="fair", limit=1) == {"p0@example.com"}
+    assert (found(search="p1000"), told()) == (set(), [])
+    bulk = {"filter": {"search": "p1000"}, "action": "add_tags", "tags": ["whole"]}
+    assert api.post("/v1/outreach/leads/bulk", json=bulk).json() == {"found": 1, "changed": 1, "more": False}
+    with database.transaction() as held, database.transaction() as db:
+        held.execute("SELECT FROM leads WHERE email = 'p11@example.com' FOR UPDATE")
+        assert imports.arrive(db, 500)
+    assert "p11@example.com" not in found(search="p1", limit=100)  # somebody held it: it comes later
+    while taking.index_next(database):
+        pass
+    assert found(search="p1000") == found(tag="whole") == {"p1000@example.com"}
+    events = told()
+    assert len(events) == len({event["lead_id"] for event in events}) == imports.FEW + 1
+    assert {event["data"]["list_id"] for event in events} == {prospects}
+    assert api.get(f"{IMPORTS}/{body['id']}").json()["indexing"] is False
+
+
 def test_a_cancel_while_rows_are_being_taken_rolls_them_back(api, upload, database, worker):
     """The worker has taken every row and says its last word: the import is cancelled, and none of them stays."""
     made = upload("email\nada@example.com\n")

@@ -148,7 +148,7 @@ def crowd(database, house):
 
 def asked_of(workspace, **asked):
     plain = msgspec.structs.asdict(Filter())
-    plain |= {"workspace_id": workspace, "after": 0, "limit": 51, "reach": leads.REACH, "words": []}
+    plain |= {"workspace_id": workspace, "after": 0, "limit": 51, "reach": leads.REACH, "words": [], "whole": False}
     return plain | asked
 
 
