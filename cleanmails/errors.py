@@ -106,6 +106,12 @@ class MissingFieldError(CleanmailsError):
         self.field = field
 
 
+class SealError(CleanmailsError):
+    """A stored credential does not open: it was sealed with another key, for another record, or changed."""
+
+    code = "sealed"
+
+
 class UnreachableError(CleanmailsError):
     """A host that a user named cannot be connected to; the code tells which look or try failed (`mail/connector.py`)."""
 

@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     webhook_ports: tuple[int, ...]
     api_rate: int
+    session_days: int
     google_client_id: str | None
     google_client_secret: str | None
     google_endpoints: tuple[str, str, str, str]
@@ -369,6 +370,7 @@ VARIABLES: Final = (
     Variable("CLEANMAILS_TRUSTED_PROXIES", "trusted_proxies", "127.0.0.1,::1", "addresses or networks of the proxies in front of the web process: what they say in `X-Forwarded-For` is believed, and nobody else", _networks),
     Variable("CLEANMAILS_WEBHOOK_PORTS", "webhook_ports", "(`80,443,8080,8443`; any in development)", "ports of receivers that webhooks and integrations may be sent to, separated by commas", _ports),
     Variable("CLEANMAILS_API_RATE", "api_rate", "600", "requests a minute of one API key or session, which may come at once; each web process counts for itself", _whole(1, 1_000_000)),
+    Variable("CLEANMAILS_SESSION_DAYS", "session_days", "30", "days after which people sign in again, however much they use their session; one that is not used ends after seven", _whole(1, 365)),
     Variable("CLEANMAILS_GOOGLE_CLIENT_ID", "google_client_id", "(none)", "the OAuth client that this installation is registered as at Google; its redirect URI is `CLEANMAILS_URL/v1/oauth/google/callback`"),
     Variable("CLEANMAILS_GOOGLE_CLIENT_SECRET", "google_client_secret", "(none)", "and its secret", secret=True),
     Variable("CLEANMAILS_GOOGLE_ENDPOINTS", "google_endpoints", "https://accounts.google.com/o/oauth2/v2/auth,https://oauth2.googleapis.com/token,smtp://smtp.gmail.com:587,imaps://imap.gmail.com:993", "where people consent, where tokens come from, and the mail servers", _endpoints),

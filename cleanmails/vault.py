@@ -15,19 +15,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from cleanmails.errors import CleanmailsError, SettingsError
+from cleanmails.errors import SealError, SettingsError
 from cleanmails.settings import Settings
 
 _VERSION: Final = 1
 _FIRST: Final = 1
 _NONCE: Final = 12
 _HEAD: Final = 2 + _NONCE
-
-
-class SealError(CleanmailsError):
-    """A sealed value does not open: another key, another record, or not what was written."""
-
-    code = "sealed"
 
 
 class Vault:
@@ -62,13 +56,15 @@ class Vault:
     def open(self, sealed: bytes, bound_to: str) -> bytes:
         """Decrypt what `seal` made for the same `bound_to`. SealError for everything else."""
         if len(sealed) < _HEAD or sealed[0] != _VERSION or sealed[1] not in self._ciphers:
-            raise SealError("A stored credential was sealed with a key that this installation does not have.")
+            raise SealError(
+                "A stored credential was sealed with a key that this installation does not have: name it in CLEANMAILS_OLD_KEYS, or enter the credential anew."
+            )
         head, nonce = sealed[:2], sealed[2:_HEAD]
         try:
             return self._ciphers[sealed[1]].decrypt(nonce, sealed[_HEAD:], head + bound_to.encode())
         except InvalidTag as error:
             raise SealError(
-                "A stored credential does not open: it was sealed with another CLEANMAILS_SECRET_KEY, or changed."
+                "A stored credential does not open: it was sealed with another CLEANMAILS_SECRET_KEY, or changed. Enter it anew."
             ) from error
 
     def derive(self, purpose: str) -> bytes:

@@ -1,12 +1,12 @@
 -- Server-side sessions, found by the hash of their token.
 
 -- name: insert_session
-INSERT INTO sessions (token_hash, user_id, workspace_id, created_at, seen_at, expires_at, user_agent, remote_address)
-VALUES (%(token_hash)s, %(user_id)s, %(workspace_id)s, %(now)s, %(now)s, %(expires_at)s, %(user_agent)s, %(remote_address)s);
+INSERT INTO sessions (token_hash, user_id, workspace_id, created_at, seen_at, expires_at, ends_at, user_agent, remote_address)
+VALUES (%(token_hash)s, %(user_id)s, %(workspace_id)s, %(now)s, %(now)s, %(expires_at)s, %(ends_at)s, %(user_agent)s, %(remote_address)s);
 
 -- name: read_session
 -- Only while everything it stands on still stands: the session, the user, the membership (whose role counts now) and the workspace.
-SELECT s.user_id, s.workspace_id, m.role, s.expires_at
+SELECT s.user_id, s.workspace_id, m.role, s.expires_at, s.ends_at
 FROM sessions s
 JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL
 JOIN memberships m ON m.user_id = s.user_id AND m.workspace_id = s.workspace_id
@@ -15,7 +15,7 @@ WHERE s.token_hash = %(token_hash)s AND s.expires_at > %(now)s;
 
 -- name: touch_session
 -- At most once a minute: a busy page must not write a row with every request.
-UPDATE sessions SET seen_at = %(now)s, expires_at = %(expires_at)s
+UPDATE sessions SET seen_at = %(now)s, expires_at = least(%(expires_at)s, ends_at)
 WHERE token_hash = %(token_hash)s AND seen_at < %(now)s::timestamptz - interval '1 minute';
 
 -- name: delete_session

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanmails.errors import SettingsError
+from cleanmails.errors import SealError, SettingsError
 from cleanmails.settings import load
-from cleanmails.vault import SealError, Vault, key_id
+from cleanmails.vault import Vault, key_id
 
 OLD, NEW = bytes(32), bytes(range(32))
 vault = Vault({1: OLD, 2: NEW}, current=2)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from cleanmails import log, settings
-from cleanmails.errors import SettingsError
+from cleanmails.errors import SealError, SettingsError
 from cleanmails.ledger import sealed
 from cleanmails.ledger.db import Database
-from cleanmails.vault import SealError, Vault
+from cleanmails.vault import Vault
 
 BATCH = 200
 """Credentials a transaction."""

@@ -149,6 +149,7 @@ class Account(Controller):
     ) -> None:
         """Change one's password. All other sessions end."""
         user = _confirmed(data.current, request, database, principal, gate, now)
+        passwords.check(data.new, "new", user["email"], user["name"])
         hashed = passwords.hash_password(data.new)
         with database.transaction() as db:
             users.set_password(db, user["id"], hashed)
@@ -265,7 +266,9 @@ class Account(Controller):
             home = users.membership(db, user_id, data.workspace_id)
             if home is None:
                 raise NotFoundError("You belong to no such workspace.")
-            token, there = begin(db, request, user_id, home, now)
+            before = sessions.read(db, principal.session or b"", now=now)
+            ends_at = before["ends_at"] if before else None
+            token, there = begin(db, request, user_id, home, now, ends_at=ends_at)
             audit.append(db, audit.entry(request, there, "session.begin", now))
         sign_out(request, database)
         return Response(None, status_code=204, cookies=[session_cookie(token, settings)])
@@ -293,9 +296,10 @@ def forgot(
 def reset(
     request: Request[Any, Any, Any], token: str, password: str, database: Database, gate: Gate, now: datetime
 ) -> None:
-    """Replaces a lost password. AuthError (`wrong_token`) if the token does not hold; BusyError from the gate."""
+    """Replaces a lost password. InvalidError for one that is common; AuthError (`wrong_token`) if the token does not hold; BusyError from the gate."""
     address = request.client.host if request.client else ""
     gate.enter(f"reset {address}", address, now)
+    passwords.check(password, "password")
     hashed = passwords.hash_password(password)
     with database.transaction() as db:
         user_id = users.take_reset(db, token_hash(token), now=now)

@@ -208,11 +208,12 @@ class Routes(msgspec.Struct, frozen=True):
         tokens = Tokens(vault.derive_all("tokens"), vault.current)
         # An answer that is given once more was brought about once: so the audit stands inside.
         audited = audit.audited(self.handler, database, clock)
-        comfort = Comfort(audited, database, vault, Meter(settings.api_rate), clock)
+        secure = settings.public_url.startswith("https:")
+        comfort = Comfort(audited, database, vault, Meter(settings.api_rate), clock, secure=secure)
         self.app.asgi_handler = _served(
             tracking.around(hosts.around(comfort, database, settings.public_url), recorder, tokens),
             settings.trusted_proxies,
-            (*SECURITY_HEADERS, STAY) if settings.public_url.startswith("https:") else SECURITY_HEADERS,
+            (*SECURITY_HEADERS, STAY) if secure else SECURITY_HEADERS,
         )
         return self.app
 

@@ -20,10 +20,12 @@ from cleanmails.ledger import audit
 from cleanmails.ledger.audit import Entry, append
 from cleanmails.ledger.db import Database
 
-__all__ = ["AuditLog", "append", "audited", "entry"]
+__all__ = ["REFUSED", "AuditLog", "append", "audited", "entry"]
 
 _UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _LARGEST_ANSWER: Final = 1_000_000
+REFUSED: Final = "refused"
+"""What a page puts in the state of a request that it refuses by leading back: its status is no refusal's."""
 
 _log = log.get(__name__)
 
@@ -133,8 +135,13 @@ def _note(scope: Any, body: bytes, database: Database, now: datetime) -> None:  
     """Writes the entry of an answered request, if somebody known made it. What cannot be written is in the log."""
     principal = scope.get("user")
     handler = scope.get("route_handler")
-    if not isinstance(principal, Principal) or handler is None or handler.opt.get("reads"):
-        return  # nobody known, or a POST that only asks: a preview for each keystroke would bury everything else
+    if (
+        not isinstance(principal, Principal)
+        or handler is None
+        or handler.opt.get("reads")
+        or scope["state"].get(REFUSED)
+    ):
+        return  # nobody known; a POST that only asks: a preview for each keystroke would bury everything else; or nothing was changed
     request: Request[Any, Any, Any] = Request(scope)
     try:
         with database.transaction() as db:

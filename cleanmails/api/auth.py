@@ -22,8 +22,11 @@ from cleanmails.ledger import api_keys, sessions
 from cleanmails.ledger.db import Connection, Database
 
 COOKIE: Final = "auth_token"
-SESSION_LIFE: Final = timedelta(days=30)
-"""How long a session lives after it was last used."""
+HOST_COOKIE: Final = "__Host-auth_token"
+"""Behind https: under this name a browser takes a cookie from this very host alone, not from one of its subdomains (RFC 6265bis, 4.1.3.2)."""
+
+SESSION_LIFE: Final = timedelta(days=7)
+"""How long a session lives after it was last used; `session_days` of the settings end it at last."""
 
 KEY_PREFIX: Final = "cm_live_"
 _LARGEST_ID: Final = 2**63 - 1
@@ -108,6 +111,19 @@ def identify(database: Database, now: datetime, *, bearer: str | None, cookie: s
     return found
 
 
+def session_token(cookies: Mapping[str, str], *, secure: bool, browser: bool) -> str | None:
+    """The token of a session among the cookies of a request. Behind https (`secure`) the plain name is for programs: what a browser sends under it may have been planted."""
+    if secure and HOST_COOKIE in cookies:
+        return cookies[HOST_COOKIE]
+    return None if secure and browser else cookies.get(COOKIE)
+
+
+def cookie_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """The token of a request's session."""
+    secure = connection.app.state.settings.public_url.startswith("https:")
+    return session_token(connection.cookies, secure=secure, browser="sec-fetch-site" in connection.headers)
+
+
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Stands before every handler: AuthError, ForbiddenError, or the principal in the connection's scope."""
     unsafe = connection.scope.get("method") not in _SAFE
@@ -119,7 +135,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         return
     state = connection.app.state
     principal = await anyio.to_thread.run_sync(
-        lambda: identify(state.database, state.clock(), bearer=bearer, cookie=connection.cookies.get(COOKIE))
+        lambda: identify(state.database, state.clock(), bearer=bearer, cookie=cookie_of(connection))
     )
     connection.scope["user"] = principal
     bind_contextvars(workspace_id=principal.workspace_id)

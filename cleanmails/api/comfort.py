@@ -88,10 +88,17 @@ class Comfort:
     """Wraps the application. Pages and what strangers call (links in mails) are passed on untouched."""
 
     def __init__(
-        self, inner: ASGIApp, database: Database, vault: Vault, meter: Meter, clock: Callable[[], datetime]
+        self,
+        inner: ASGIApp,
+        database: Database,
+        vault: Vault,
+        meter: Meter,
+        clock: Callable[[], datetime],
+        *,
+        secure: bool,
     ) -> None:
         self._inner, self._database, self._vault = inner, database, vault
-        self._meter, self._clock = meter, clock
+        self._meter, self._clock, self._secure = meter, clock, secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -99,7 +106,7 @@ class Comfort:
             await self._inner(scope, receive, send)
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        who = _credentials(headers)
+        who = _credentials(headers, secure=self._secure)
         if who.token is None:
             await self._inner(scope, receive, send)
             return
@@ -292,14 +299,15 @@ class _Caller(msgspec.Struct, frozen=True):
         return (self.bearer if self.bearer is not None else self.cookie) or None
 
 
-def _credentials(headers: dict[bytes, str]) -> _Caller:
+def _credentials(headers: dict[bytes, str], *, secure: bool) -> _Caller:
     scheme, _, token = headers.get(b"authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else None
     try:
         jar = SimpleCookie(headers.get(b"cookie", ""))
     except CookieError:
         return _Caller(bearer, None)
-    return _Caller(bearer, jar[auth.COOKIE].value if auth.COOKIE in jar else None)
+    cookies = {name: each.value for name, each in jar.items()}
+    return _Caller(bearer, auth.session_token(cookies, secure=secure, browser=b"sec-fetch-site" in headers))
 
 
 def _limits(allowance: Allowance) -> list[tuple[bytes, bytes]]:

@@ -353,7 +353,7 @@ class Leads(Controller):
         with database.transaction() as db:
             return msgspec.convert(leads.tags(db, principal.workspace_id, limit=MOST_TAGS), list[TagCount])
 
-    @get("/fields", sync_to_thread=True)
+    @get("/fields", sync_to_thread=True, responses=also(404))
     def list_fields(self, database: Given[Database], principal: Given[Principal], list_id: OnList = None) -> list[str]:
         """List the extra fields that leads have, of a list or of all."""
         with database.transaction() as db:

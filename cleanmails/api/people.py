@@ -176,7 +176,7 @@ class Invitations(Controller):
         with database.transaction() as db:
             invitations.revoke(db, principal.workspace_id, invitation_id, now=now)
 
-    @post("/accept", sync_to_thread=True, status_code=200, public=True, responses=also(401, 404, 429))
+    @post("/accept", sync_to_thread=True, status_code=200, public=True, responses=also(401, 404, 409, 429))
     def take_up(
         self,
         data: JSONBody[Acceptance],
@@ -196,13 +196,14 @@ class Invitations(Controller):
 def accept(
     request: Request[Any, Any, Any], data: Acceptance, database: Database, vault: Vault, gate: Gate, now: datetime
 ) -> tuple[str, Principal]:
-    """Takes an invitation up; the token of a session in its workspace, and whom it stands for. NotFoundError, AuthError, BusyError."""
+    """Takes an invitation up; the token of a session in its workspace, and whom it stands for. InvalidError for a common password of somebody new; NotFoundError, AuthError, BusyError."""
     hashed_token = token_hash(data.token)
     with database.transaction() as db:
         invited = invitations.read(db, hashed_token, now=now)
         known = users.read_by_email(db, invited["email"])
     hashed = ""
     if known is None:
+        passwords.check(data.password, "password", invited["email"], data.name)
         hashed = passwords.hash_password(data.password)
     else:
         credentials = Credentials(email=known["email"], password=data.password, code=data.code)

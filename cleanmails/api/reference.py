@@ -77,7 +77,10 @@ def config() -> OpenAPIConfig:
         components=Components(
             security_schemes={
                 "session": SecurityScheme(
-                    type="apiKey", security_scheme_in="cookie", name=COOKIE, description="Set by `POST /v1/auth/login`."
+                    type="apiKey",
+                    security_scheme_in="cookie",
+                    name=COOKIE,
+                    description="Set by `POST /v1/auth/login`; behind https browsers know it as `__Host-auth_token`, and programs may send either.",
                 ),
                 "apiKey": SecurityScheme(type="http", scheme="bearer", description="A key of `POST /v1/api-keys`."),
             }

@@ -1,7 +1,7 @@
 """Signing in and out, and who one is. Sign-in is here as a plain function too: the sign-in page calls it."""
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +11,17 @@ from litestar.params import JSONBody
 
 from cleanmails import log
 from cleanmails.api import audit, passwords, totp
-from cleanmails.api.auth import COOKIE, PERMISSIONS, SESSION_LIFE, Permission, Principal, Role, token_hash
+from cleanmails.api.auth import (
+    COOKIE,
+    HOST_COOKIE,
+    PERMISSIONS,
+    SESSION_LIFE,
+    Permission,
+    Principal,
+    Role,
+    cookie_of,
+    token_hash,
+)
 from cleanmails.api.gate import Gate
 from cleanmails.api.given import Given
 from cleanmails.api.reference import also
@@ -65,7 +75,7 @@ class Sessions(Controller):
     path = "/v1/auth"
     tags = ("sign-in",)
 
-    @post("/login", sync_to_thread=True, status_code=200, public=True, responses=also(401, 429))
+    @post("/login", sync_to_thread=True, status_code=200, public=True, responses=also(401, 409, 429))
     def login(
         self,
         request: Request[Any, Any, Any],
@@ -78,7 +88,7 @@ class Sessions(Controller):
     ) -> Response[Me]:
         """Sign in with e-mail address and password.
 
-        Sets the cookie `auth_token`, good for 30 days after its last use. After a few wrong passwords each further try has to wait (429 with `Retry-After`).
+        Sets the cookie `auth_token` (behind https `__Host-auth_token`), good for seven days after its last use and no longer than `CLEANMAILS_SESSION_DAYS`. After a few wrong passwords each further try has to wait (429 with `Retry-After`).
         Who has a second factor and sent no code gets 401 `second_factor_required`, and sends the same again with it.
         """
         token, principal = sign_in(request, data, database, vault, gate, now)
@@ -152,7 +162,7 @@ def sign_in(
 
 def sign_out(request: Request[Any, Any, Any], database: Database) -> None:
     """Ends the session of a request, if it has one."""
-    token = request.cookies.get(COOKIE)
+    token = cookie_of(request)
     if token:
         with database.transaction() as db:
             sessions.delete(db, token_hash(token))
@@ -160,13 +170,14 @@ def sign_out(request: Request[Any, Any, Any], database: Database) -> None:
 
 def session_cookie(token: str, settings: Settings) -> Cookie:
     """The cookie of a session. `Lax`: links from a mail or a chat lead in signed in, forms of other sites do not."""
+    secure = settings.public_url.startswith("https:")
     return Cookie(
-        key=COOKIE,
+        key=HOST_COOKIE if secure else COOKIE,
         value=token,
         path="/",
-        max_age=int(SESSION_LIFE.total_seconds()),
+        max_age=int(timedelta(days=settings.session_days).total_seconds()),
         httponly=True,
-        secure=settings.public_url.startswith("https:"),
+        secure=secure,
         samesite="lax",
     )
 
@@ -179,18 +190,26 @@ def no_cookie(settings: Settings) -> Cookie:
 
 
 def begin(
-    db: Connection, request: Request[Any, Any, Any], user_id: int, home: Row, now: datetime
+    db: Connection,
+    request: Request[Any, Any, Any],
+    user_id: int,
+    home: Row,
+    now: datetime,
+    *,
+    ends_at: datetime | None = None,
 ) -> tuple[str, Principal]:
-    """A new session of a user in a workspace (`workspace_id` and `role`): its token, and whom it stands for."""
+    """A new session of a user in a workspace (`workspace_id` and `role`): its token, and whom it stands for. One that goes on elsewhere keeps its end."""
     token = secrets.token_urlsafe(32)
     hashed = token_hash(token)
+    ends_at = ends_at or now + timedelta(days=request.app.state.settings.session_days)
     sessions.create(
         db,
         hashed,
         user_id=user_id,
         workspace_id=home["workspace_id"],
         now=now,
-        expires_at=now + SESSION_LIFE,
+        expires_at=min(now + SESSION_LIFE, ends_at),
+        ends_at=ends_at,
         user_agent=request.headers.get("user-agent", "")[:500],
         remote_address=request.client.host if request.client else "",
     )

@@ -70,7 +70,7 @@ class Validations(Controller):
     path = "/v1/outreach/validations"
     tags = ("lists",)
 
-    @post(sync_to_thread=True, responses=also(409))
+    @post(sync_to_thread=True, responses=also(404, 409))
     def begin(
         self,
         data: JSONBody[NewValidation],

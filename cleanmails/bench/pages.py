@@ -154,6 +154,6 @@ def _session(database: Database, workspace_id: int) -> str:
         user = users.create(db, email="owner@bench.example", password_hash="")
         users.join(db, workspace_id, user, role="owner")
         sessions.create(
-            db, token_hash(token), user_id=user, workspace_id=workspace_id, now=now, expires_at=now + timedelta(days=1), user_agent="", remote_address=""
+            db, token_hash(token), user_id=user, workspace_id=workspace_id, now=now, expires_at=now + timedelta(days=1), ends_at=now + timedelta(days=1), user_agent="", remote_address=""
         )  # fmt: skip
     return token

@@ -61,7 +61,7 @@ def walk_states(db: Connection, campaign_id: int) -> Row:
     Takes as long as the campaign has leads.
     """
     rows = db.execute(sql("overview.walk_states"), {"campaign_id": campaign_id}).fetchall()
-    found: Row = dict.fromkeys(("enrolled", *WalkState), 0)
+    found: Row = dict.fromkeys(("enrolled", *(state.value for state in WalkState)), 0)
     for row in rows:
         found["enrolled"] += row["leads"]
         found[row["state"]] += row["leads"]

@@ -15,6 +15,7 @@ def create(
     workspace_id: int,
     now: datetime,
     expires_at: datetime,
+    ends_at: datetime,
     user_agent: str,
     remote_address: str,
 ) -> None:
@@ -28,6 +29,7 @@ def create(
             "workspace_id": workspace_id,
             "now": now,
             "expires_at": expires_at,
+            "ends_at": ends_at,
             "user_agent": user_agent,
             "remote_address": remote_address,
         },
@@ -35,12 +37,12 @@ def create(
 
 
 def read(db: Connection, token_hash: bytes, *, now: datetime) -> Row | None:
-    """`user_id`, `workspace_id`, `role`, `expires_at` of a session that holds at `now`, else None."""
+    """`user_id`, `workspace_id`, `role`, `expires_at`, `ends_at` of a session that holds at `now`, else None."""
     return db.execute(sql("sessions.read_session"), {"token_hash": token_hash, "now": now}).fetchone()
 
 
 def touch(db: Connection, token_hash: bytes, *, now: datetime, expires_at: datetime) -> None:
-    """Moves the expiry of a session that is in use."""
+    """Moves the expiry of a session that is in use, up to its end."""
     db.execute(sql("sessions.touch_session"), {"token_hash": token_hash, "now": now, "expires_at": expires_at})
 
 

@@ -23,7 +23,7 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
-from cleanmails.api import pages, reference
+from cleanmails.api import audit, pages, reference
 from cleanmails.api.auth import PERMISSIONS, Permission, Principal, needed
 from cleanmails.api.body import read_value
 from cleanmails.api.given import Given
@@ -200,7 +200,8 @@ class Desk:
         return Redirect(path, status_code=303, cookies=cookies)
 
     def refused(self, path: str, error: CleanmailsError) -> Redirect:
-        """Lead back with what stood against it."""
+        """Lead back with what stood against it: to a browser that is no refusal, and so it is told to the audit log."""
+        self.request.scope["state"][audit.REFUSED] = True
         faults = [fault.message for fault in getattr(error, "faults", [])]
         return self.go(path, said=" ".join([error.message, *faults[:5]]), kind="bad")
 

@@ -12,12 +12,12 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Redirect
 
-from cleanmails.api import account, passwords, people, shares
+from cleanmails.api import account, passwords, people, problems, shares
 from cleanmails.api.auth import token_hash
 from cleanmails.api.gate import Gate
 from cleanmails.api.given import Given
 from cleanmails.api.session import session_cookie
-from cleanmails.errors import AuthError, BusyError, NotFoundError
+from cleanmails.errors import AuthError, BusyError, CleanmailsError, InvalidError, NotFoundError
 from cleanmails.ledger import invitations, users
 from cleanmails.ledger.db import Database
 from cleanmails.settings import Settings
@@ -67,9 +67,8 @@ class Doors(Controller):
         acceptance = people.Acceptance(token=token, password=data.password, name=data.name, code=data.code)
         try:
             session, _ = people.accept(request, acceptance, database, vault, gate, now)
-        except (AuthError, BusyError) as error:
-            status = 429 if isinstance(error, BusyError) else 401
-            return _invitation(database, token, now, sentence=error.message, status=status)
+        except (AuthError, BusyError, InvalidError) as error:
+            return _invitation(database, token, now, sentence=_why(error), status=problems.from_error(error).status)
         return Redirect("/", status_code=303, cookies=[session_cookie(session, settings)])
 
     @get("/forgot-password", sync_to_thread=True, public=True)
@@ -111,9 +110,8 @@ class Doors(Controller):
             return render("reset.html", status=400, token=token, sentence=_SHORT)
         try:
             account.reset(request, token, data.password, database, gate, now)
-        except (AuthError, BusyError) as error:
-            status = 429 if isinstance(error, BusyError) else 401
-            return render("reset.html", status=status, token=token, sentence=error.message)
+        except (AuthError, BusyError, InvalidError) as error:
+            return render("reset.html", status=problems.from_error(error).status, token=token, sentence=_why(error))
         return Redirect("/sign-in", status_code=303)
 
     @get("/shared/{token:str}", sync_to_thread=True, public=True)
@@ -122,6 +120,11 @@ class Doors(Controller):
         page = render("shared.html", report=shares.report(database, token, now))
         page.headers["X-Robots-Tag"] = "noindex"
         return page
+
+
+def _why(error: CleanmailsError) -> str:
+    """What stands against it, in a sentence."""
+    return error.faults[0].message if isinstance(error, InvalidError) else error.message
 
 
 def _invitation(

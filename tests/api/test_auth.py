@@ -115,13 +115,52 @@ def test_one_address_cannot_try_many_accounts(anonymous, owner):
 
 
 @pytest.mark.asvs("7.3.1")
-def test_a_session_lives_thirty_days_after_its_last_use(anonymous, owner, clock):
+def test_a_session_lives_seven_days_after_its_last_use(anonymous, owner, clock):
     login(anonymous)
     for _ in range(3):
-        clock.forward(days=29)
+        clock.forward(days=6)
         assert anonymous.get("/v1/auth/me").status_code == 200
-    clock.forward(days=30, minutes=1)
+    clock.forward(days=7, minutes=1)
     assert anonymous.get("/v1/auth/me").status_code == 401
+
+
+@pytest.mark.asvs("7.3.2")
+def test_a_session_ends_at_last_however_much_it_is_used(anonymous, owner, clock):
+    assert "Max-Age=2592000" in login(anonymous).headers["set-cookie"]
+    for days in range(29):
+        clock.forward(days=1)
+        assert anonymous.get("/v1/auth/me").status_code == 200
+        if days == 20:
+            assert anonymous.post("/v1/auth/switch", json={"workspace_id": owner}).status_code == 204
+    clock.forward(days=1, minutes=1)
+    assert anonymous.get("/v1/auth/me").status_code == 401
+
+
+class TestBehindHttps:
+    @pytest.fixture
+    def environ(self):
+        return {"CLEANMAILS_URL": "https://mail.agency.example", "CLEANMAILS_SECRET_KEY": "07" * 32}
+
+    @pytest.mark.usefixtures("owner")
+    @pytest.mark.asvs("3.3.1", "3.3.3")
+    def test_no_other_host_can_plant_the_cookie_of_a_session(self, anonymous):
+        said = login(anonymous).headers["set-cookie"]
+        assert said.startswith("__Host-auth_token=")
+        assert {"Secure", "HttpOnly", "Path=/"} <= set(said.split("; "))
+        assert "Domain" not in said
+        token = said.partition("=")[2].partition(";")[0]
+        anonymous.cookies.clear()
+        me, browser = "/v1/auth/me", {"Sec-Fetch-Site": "same-origin"}
+
+        def seen(cookie, **headers):
+            return anonymous.get(me, headers={"Cookie": cookie, **headers}).status_code
+
+        assert seen(f"__Host-auth_token={token}", **browser) == 200
+        assert seen(f"auth_token={token}") == 200, "a program may send the plain name"
+        assert seen(f"auth_token={token}", **browser) == 401, "a browser may have been given it by a subdomain"
+        assert seen(f"auth_token={token}; __Host-auth_token=planted") == 401
+        assert anonymous.post("/v1/auth/logout", headers={"Cookie": f"__Host-auth_token={token}"}).status_code == 204
+        assert seen(f"__Host-auth_token={token}") == 401
 
 
 @pytest.mark.asvs("7.4.1")

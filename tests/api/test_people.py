@@ -262,6 +262,15 @@ class TestSessions:
         (mine,) = (each["id"] for each in boss.get("/v1/auth/sessions").json())
         assert eve.delete(f"/v1/auth/sessions/{mine}").status_code == 404
 
+    @pytest.mark.asvs("6.1.2", "6.2.4", "6.2.11")
+    @pytest.mark.parametrize(
+        "new", ["1q2w3e4r5t6y", "QWERTYUIOP", "password123!", "cleanmails1", "Cleanmails-2026", "owner@agency.example"]
+    )
+    def test_what_is_guessed_first_is_no_password(self, boss, new):
+        answer = boss.post("/v1/auth/password", json={"current": PASSWORD, "new": new})
+        assert (answer.status_code, answer.json()["faults"][0]["field"]) == (400, "new")
+        assert "only you would put together" in answer.json()["faults"][0]["message"]
+
     @pytest.mark.asvs("6.2.2", "6.2.3", "7.4.3")
     def test_a_new_password_ends_the_others(self, boss, door):
         other = door()

@@ -164,6 +164,25 @@ def test_a_crm_is_connected_mapped_and_switched_off(browser, house):
     assert browser.get(at).status_code == 404
 
 
+def test_what_a_page_refused_is_not_written_down_as_done(browser, house):
+    written = "SELECT count(*) FROM audit WHERE action LIKE 'webhookpages.%%'"
+    browser.post("/webhooks/new", data={"url": "http://127.0.0.1:9/x", "types": "email.replied"})
+    assert house.one(written) == 1
+    refused = browser.post("/webhooks/1/state", data={"state": "sideways"})
+    assert "faults" in said(browser, refused)
+    assert house.one(written) == 1
+    browser.post("/webhooks/1/state", data={"state": "off"})
+    assert house.one(written) == 2
+
+
+def test_a_credential_that_does_not_open_says_what_to_do(browser, house):
+    browser.post("/webhooks/new", data={"url": "http://127.0.0.1:9/x", "types": "email.replied"})
+    house.run("UPDATE outlets SET sealed = set_byte(sealed, 20, (get_byte(sealed, 20) + 1) %% 256)")
+    answer = browser.post("/v1/outreach/webhooks/1/test")
+    assert (answer.status_code, answer.json()["code"]) == (409, "sealed")
+    assert "Enter it anew." in said(browser, browser.post("/webhooks/1/test"))
+
+
 def test_a_suppression_is_taken_back_for_a_reason_only(browser, house):
     assert "is never mailed again" in said(
         browser, browser.post("/suppressions", data={"values": "ada@x.example", "note": ""})
