@@ -4,6 +4,7 @@ import secrets
 from contextlib import ExitStack
 from importlib.resources import files
 
+import psycopg
 import pytest
 from axe_playwright_python import sync_playwright as axe
 
@@ -15,7 +16,7 @@ from tests.conftest import new_database
 from tests.web.browser import DESKTOP, PHONE, Reader, chromium, web
 from tests.web.conftest import Filled
 from tests.web.everywhere import FIXED, addresses
-from tests.web.test_everywhere import RIGHT_TO_LEFT, live
+from tests.web.test_everywhere import RIGHT_TO_LEFT, live, write
 
 EMAIL = "owner@agency.example"
 AXE = (files(axe.__package__) / "axe.min.js").read_text()
@@ -88,6 +89,35 @@ def world(servers, worker_id, dear_hasher):  # noqa: F811
         empty = house.one("INSERT INTO workspaces (name) VALUES ('Empty workspace') RETURNING id")
         base = stack.enter_context(web(url, servers.redis_url))
         yield World(stack.enter_context(chromium()), base, house, password, empty)
+
+
+TRIES = """<script>document.title='ran'</script><img src=x onerror="document.title='ran'"><svg onload="document.title='ran'">"""
+"""What runs, or is kept from it by the policy, which says so in the console, if it gets into a page as anything but text."""
+
+OURS = {"users.password_hash", "threads.last_kind"}
+"""Texts that nobody can write."""
+
+
+def write_all(house, word):
+    """A word in every text of the ledger that takes it: what is free of rules, and addresses and names whose rules it fits. How many."""
+    columns = house.all(
+        """SELECT c.table_name AS t, c.column_name AS c FROM information_schema.columns c JOIN information_schema.tables USING (table_schema, table_name)
+           WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND data_type = 'text' AND is_generated = 'NEVER' ORDER BY 1, 2"""
+    )
+    written = 0
+    for t, c in ((row["t"], row["c"]) for row in columns if f"{row['t']}.{row['c']}" not in OURS):
+        for value in (word, f"{word.lower()}@x.example"):
+            try:
+                written += (
+                    house.db.execute(
+                        f'UPDATE "{t}" SET "{c}" = %s || ctid::text WHERE "{c}" IS NOT NULL', [value]
+                    ).rowcount
+                    > 0
+                )
+                break
+            except psycopg.Error:
+                pass
+    return written
 
 
 def users_home(database, user_id):
@@ -190,4 +220,19 @@ def test_names_that_are_far_too_long_or_run_the_other_way_widen_no_page(world):
         house.run("UPDATE outlets SET name = %s", word)
         found = [(path, over) for path in LONG if (over := too_wide(reader.open(path))) > 0]
         assert found == []
+    assert reader.complaints == []
+
+
+@pytest.mark.asvs("1.2.1", "1.3.1", "3.2.2")
+def test_nothing_that_anybody_wrote_runs_on_any_page(world):
+    """The last of this file: afterwards no text in the ledger is what it was."""
+    reader = world.reader()
+    write(world.house, TRIES)
+    assert write_all(world.house, TRIES) > 60
+    shown = 0
+    for path in (path for path in world.pages if "?" not in path or "show=events" in path):
+        page = reader.open(path)
+        shown += "document.title" in page.locator("body").inner_text()
+        assert page.title() != "ran", path
+    assert shown > 20
     assert reader.complaints == []

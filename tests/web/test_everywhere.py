@@ -97,58 +97,63 @@ def test_every_page_is_whole_in_an_empty_workspace(browser, house):
         assert len(rows) == 1 or address == "/settings/audit.csv", "who signed in stands there"
 
 
+def write(house, word):
+    """The same word in every text that people and strangers write."""
+    house.run(
+        "UPDATE leads SET first_name = %s, last_name = %s, company = %s, fields = jsonb_build_object('city', %s::text)",
+        word,
+        word,
+        word,
+        word,
+    )
+    house.run("UPDATE lists SET name = id || %s", word)
+    house.run("UPDATE campaigns SET name = %s", word)
+    house.run(
+        "UPDATE deliveries SET subject = %s, reply_text = %s, reason = CASE WHEN reason IS NOT NULL THEN %s END",
+        word,
+        word,
+        word,
+    )
+    house.run(
+        "UPDATE events SET data = data || jsonb_build_object('subject', %s::text, 'text', %s::text, 'url', %s::text)",
+        word,
+        word,
+        word,
+    )
+    house.run("UPDATE suppressions SET source = %s, note = %s", word, word)
+    house.run("UPDATE imports SET filename = %s", word)
+    house.run(
+        "UPDATE senders SET name = %s, signature = %s, last_error = %s, status_reason = %s, cooldown_reason = %s",
+        word,
+        word,
+        word,
+        word,
+        word,
+    )
+    house.run(
+        "UPDATE domains SET findings = jsonb_set(jsonb_set(findings, '{0,found,0}', to_jsonb(%s::text)), '{0,sentence}', to_jsonb(%s::text))",
+        word,
+        word,
+    )
+    house.run(
+        "UPDATE outlets SET name = %s, off_reason = %s, options = jsonb_build_object('fields', jsonb_build_object(%s::text, %s::text), 'stage', %s::text)",
+        word,
+        word,
+        word[:90],
+        word,
+        word,
+    )
+    house.run("UPDATE outlet_attempts SET answer = %s, error = %s", word, word)
+    house.run("UPDATE users SET name = %s", word)
+    house.run("UPDATE sessions SET user_agent = %s", word)
+    house.run("UPDATE audit SET path = %s", word)
+    house.run("UPDATE workspaces SET name = %s", word)
+
+
 def test_nothing_that_strangers_wrote_runs_anywhere_or_breaks_a_page(browser, house, database):
     live(house, database)
     for word in (EVIL, EVIL + "W" * 10_000, RIGHT_TO_LEFT * 60):
-        house.run(
-            "UPDATE leads SET first_name = %s, last_name = %s, company = %s, fields = jsonb_build_object('city', %s::text)",
-            word,
-            word,
-            word,
-            word,
-        )
-        house.run("UPDATE lists SET name = id || %s", word)
-        house.run("UPDATE campaigns SET name = %s", word)
-        house.run(
-            "UPDATE deliveries SET subject = %s, reply_text = %s, reason = CASE WHEN reason IS NOT NULL THEN %s END",
-            word,
-            word,
-            word,
-        )
-        house.run(
-            "UPDATE events SET data = data || jsonb_build_object('subject', %s::text, 'text', %s::text, 'url', %s::text)",
-            word,
-            word,
-            word,
-        )
-        house.run("UPDATE suppressions SET source = %s, note = %s", word, word)
-        house.run("UPDATE imports SET filename = %s", word)
-        house.run(
-            "UPDATE senders SET name = %s, signature = %s, last_error = %s, status_reason = %s, cooldown_reason = %s",
-            word,
-            word,
-            word,
-            word,
-            word,
-        )
-        house.run(
-            "UPDATE domains SET findings = jsonb_set(jsonb_set(findings, '{0,found,0}', to_jsonb(%s::text)), '{0,sentence}', to_jsonb(%s::text))",
-            word,
-            word,
-        )
-        house.run(
-            "UPDATE outlets SET name = %s, off_reason = %s, options = jsonb_build_object('fields', jsonb_build_object(%s::text, %s::text), 'stage', %s::text)",
-            word,
-            word,
-            word[:90],
-            word,
-            word,
-        )
-        house.run("UPDATE outlet_attempts SET answer = %s, error = %s", word, word)
-        house.run("UPDATE users SET name = %s", word)
-        house.run("UPDATE sessions SET user_agent = %s", word)
-        house.run("UPDATE audit SET path = %s", word)
-        house.run("UPDATE workspaces SET name = %s", word)
+        write(house, word)
         for address in addresses(house):
             answer = browser.get(address)
             check(answer)
