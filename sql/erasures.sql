@@ -83,7 +83,7 @@ WHERE workspace_id = %(workspace_id)s::bigint AND raw IS NOT NULL AND position(c
 SELECT jsonb_build_object(
     'email', %(email)s::text,
     'erased', EXISTS (SELECT FROM erased WHERE workspace_id = %(workspace_id)s::bigint AND hash = erased_hash(%(email)s::text)),
-    'lead', (SELECT to_jsonb(l) - 'workspace_id' FROM leads l WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
+    'lead', (SELECT to_jsonb(l) - 'workspace_id' - 'arriving' FROM leads l WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),
     'lists', (SELECT coalesce(jsonb_agg(jsonb_build_object('list', s.name, 'added_at', ll.added_at) ORDER BY ll.added_at), '[]')
               FROM leads l JOIN list_leads ll ON ll.lead_id = l.id JOIN lists s ON s.id = ll.list_id
               WHERE l.workspace_id = %(workspace_id)s::bigint AND l.email = %(email)s::text),

@@ -18,10 +18,16 @@ WHERE l.workspace_id = %(workspace_id)s::bigint AND (l.updated_at, l.id) > (%(si
 ORDER BY l.updated_at, l.id LIMIT %(limit)s::integer;
 
 -- name: near
--- Among the next `reach` leads of the workspace.
+-- Among the next `reach` leads of the workspace, those included that an import has yet to index.
 SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
        l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
-FROM (SELECT * FROM leads WHERE workspace_id = %(workspace_id)s::bigint AND id > %(after)s::bigint ORDER BY id LIMIT %(reach)s::integer) l
+FROM ((SELECT *, id + 0 AS place FROM leads WHERE workspace_id = %(workspace_id)s::bigint AND arriving IS NULL AND id + 0 > %(after)s::bigint
+       ORDER BY place LIMIT %(reach)s::integer)
+      UNION ALL
+      (SELECT a.* FROM imports i
+       CROSS JOIN LATERAL (SELECT *, id + 0 AS place FROM leads WHERE arriving = i.id AND id > %(after)s::bigint ORDER BY id LIMIT %(reach)s::integer) a
+       WHERE i.workspace_id = %(workspace_id)s::bigint AND i.phase = 'indexing')
+      ORDER BY place LIMIT %(reach)s::integer) l
 WHERE (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
   AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
   AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
@@ -41,7 +47,7 @@ WHERE (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validatio
        OR EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
                   WHERE cl.lead_id = l.id AND d.sending_at IS NOT NULL
                     AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)))
-ORDER BY l.id LIMIT %(limit)s::integer;
+ORDER BY l.place LIMIT %(limit)s::integer;
 
 -- name: near_on_list
 -- Among the next `reach` leads of a list.
@@ -194,9 +200,9 @@ ORDER BY l.id LIMIT %(limit)s::integer;
 -- Leads of which every one of some words begins a word (of address, name or company), block by block in the order of the ids. The index holds workspace and
 -- block in each word, so that nothing else may tempt the planner: hence the sums with 0. Leads that an import has yet to index are not found.
 WITH RECURSIVE blocks AS (
-    SELECT (SELECT id >> 14 FROM leads WHERE workspace_id = %(workspace_id)s::bigint AND id > %(after)s::bigint ORDER BY id LIMIT 1) AS block
+    SELECT (SELECT id >> 14 FROM leads WHERE workspace_id = %(workspace_id)s::bigint AND arriving IS NULL AND id + 0 > %(after)s::bigint ORDER BY id + 0 LIMIT 1) AS block
     UNION ALL
-    SELECT (SELECT id >> 14 FROM leads WHERE workspace_id = %(workspace_id)s::bigint AND id >= (blocks.block + 1) << 14 ORDER BY id LIMIT 1)
+    SELECT (SELECT id >> 14 FROM leads WHERE workspace_id = %(workspace_id)s::bigint AND arriving IS NULL AND id + 0 >= (blocks.block + 1) << 14 ORDER BY id + 0 LIMIT 1)
     FROM blocks WHERE blocks.block IS NOT NULL
 )
 SELECT l.*
