@@ -1,7 +1,7 @@
 """marks: the last words before the dots of all threads of a process, asked for together.
 
-A mark is a transaction, and most of its price is the asking. So the threads that are about to write a dot wait for each other for a moment; one of them asks for
-all, and each writes its own dot once its own mail is granted. A thread that is alone waits for nobody.
+A mark is a transaction, and most of its price is the asking and the disk's word. So threads that have mails in hand wait for each other for a moment before their
+dots; one of them asks for all, and each writes its own dot once its own mail is granted. A thread that is alone waits for nobody.
 """
 
 import threading
@@ -12,8 +12,9 @@ from cleanmails.ledger import deliveries
 from cleanmails.ledger.db import Own
 from cleanmails.ledger.deliveries import Mark
 
-LINGER = 0.01
-"""Seconds at most that a mark waits for those of mails that are on their way to their dots: an eighth of the shortest way to a real server and back."""
+LINGER = 0.02
+"""Seconds at most that a mark waits for those of other threads: little beside what a mail takes with a real server, and enough for all threads to come round with
+a near one."""
 
 
 class Turn:
@@ -60,8 +61,9 @@ class Marks:
 
     def ask(self, mark: Mark) -> bool:
         """Whether the dot may be written: then that is committed. BusyError: the ledger does not answer; whether it was granted, nobody knows, so no dot."""
-        turn = Turn(mark)
+        turn, me = Turn(mark), threading.get_ident()
         with self._lock:
+            on_a_round = me in self._coming
             self._here()
             self._waiting.append(turn)
             first, self._asking = not self._asking, True
@@ -69,6 +71,9 @@ class Marks:
             turn.called.wait()
         if not turn.answered:
             self._ask_for_all()
+        if on_a_round:
+            with self._lock:
+                self._coming.add(me)  # with the next mail, once the server has answered
         if turn.error is not None:
             raise turn.error
         return bool(turn.granted)
