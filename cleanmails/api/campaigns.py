@@ -242,7 +242,7 @@ class Campaigns(Controller):
     def delete(self, campaign_id: FromPath[int], database: Given[Database], principal: Given[Principal]) -> None:
         """Delete a campaign that does not run (`campaign_running`) and never sent mail (`was_mailed`): the links in its mails must keep working."""
         with database.transaction() as db:
-            campaigns.delete(db, principal.workspace_id, campaign_id)
+            campaigns.delete(db, principal.workspace_id, campaign_id, user_id=principal.user_id)
         _log.info("campaign.deleted", campaign_id=campaign_id)
 
     @get("/{campaign_id:int}/launch-checks", sync_to_thread=True)

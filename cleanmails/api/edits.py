@@ -52,7 +52,9 @@ def write(
     elif moves:
         campaigns.pause(db, workspace, campaign_id, user_id=principal.user_id)
     changed = differences(current, campaigns.read(db, workspace, campaign_id))
-    if changed or not current["version"]:
+    if not current["version"]:
+        note(db, principal, campaign_id, changed, kind="campaign.created")
+    elif changed:
         note(db, principal, campaign_id, changed)
     return checks.warnings
 
@@ -71,8 +73,14 @@ def begin(db: Connection, principal: Principal, current: Row, now: datetime) -> 
     return checks.warnings
 
 
-def note(db: Connection, principal: Principal, campaign_id: int, fields: Sequence[str]) -> None:
-    """Writes down who changed these fields, at the version that the campaign has now."""
+def note(
+    db: Connection, principal: Principal, campaign_id: int, fields: Sequence[str], *, kind: str = "campaign.changed"
+) -> None:
+    """Writes down who changed these fields, at the version that the campaign has now, and tells it. Of its status others tell: that it was started, or paused."""
+    told = [field for field in fields if field != "status"]
+    if told or kind != "campaign.changed":
+        more = {"fields": told} if kind == "campaign.changed" else {}
+        campaigns.tell(db, principal.workspace_id, campaign_id, kind, user_id=principal.user_id, **more)
     campaign_changes.append(db, campaign_id, fields, user_id=principal.user_id, api_key_id=principal.api_key_id)
 
 

@@ -140,7 +140,8 @@ def start(db: Connection, workspace_id: int, campaign_id: int, *, user_id: int |
     if run is None:
         raise StateError("The campaign is neither a draft nor paused.")
     enrolled = walks.enroll(db, campaign_id)
-    _tell(db, workspace_id, campaign_id, "campaign.started", run=run["run"], enrolled=enrolled, user_id=user_id)
+    kind = "campaign.started" if run["run"] == 1 else "campaign.resumed"
+    tell(db, workspace_id, campaign_id, kind, run=run["run"], enrolled=enrolled, user_id=user_id)
 
 
 def pause(db: Connection, workspace_id: int, campaign_id: int, *, user_id: int | None) -> None:
@@ -149,10 +150,10 @@ def pause(db: Connection, workspace_id: int, campaign_id: int, *, user_id: int |
     What is planned or rendered stays where it is: the send path turns it back when it comes to it.
     """
     campaign_runs.pause(db, campaign_id, None)
-    _tell(db, workspace_id, campaign_id, "campaign.paused", reason=None, user_id=user_id)
+    tell(db, workspace_id, campaign_id, "campaign.paused", reason=None, user_id=user_id)
 
 
-def delete(db: Connection, workspace_id: int, campaign_id: int) -> None:
+def delete(db: Connection, workspace_id: int, campaign_id: int, *, user_id: int | None) -> None:
     """Forgets a campaign. NotFoundError; StateError: `campaign_running`, or `was_mailed` once a mail of it may have left us.
 
     What was mailed stays: the unsubscribe links of those mails lead to their deliveries.
@@ -169,6 +170,7 @@ def delete(db: Connection, workspace_id: int, campaign_id: int) -> None:
     db.execute(sql("campaigns.delete_campaign"), {"id": campaign_id})
     # A statement of its own: a planner that was at one of its walks was waited for.
     db.execute(sql("campaigns.forget_deliveries"), {"id": campaign_id})
+    tell(db, workspace_id, campaign_id, "campaign.deleted", name=current["name"], user_id=user_id)
 
 
 def put_away(db: Connection, workspace_id: int, campaign_id: int, *, away: bool) -> None:
@@ -216,5 +218,6 @@ def _read_all(db: Connection, workspace_id: int, ids: Sequence[int]) -> list[Row
     return db.execute(sql("campaigns.read_campaigns"), values).fetchall()
 
 
-def _tell(db: Connection, workspace_id: int, campaign_id: int, kind: str, **data: object) -> None:
+def tell(db: Connection, workspace_id: int, campaign_id: int, kind: str, **data: object) -> None:
+    """Writes that something happened to a campaign."""
     events.append(db, [Event(type=kind, workspace_id=workspace_id, campaign_id=campaign_id, data=data)])

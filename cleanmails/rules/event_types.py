@@ -93,10 +93,24 @@ class CampaignData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunData(msgspec.Struct, frozen=True, kw_only=True):
-    """Which run of the campaign began (a resume begins another), how many leads came into it by that, and who did it: null for an API key."""
+    """Which run of the campaign began (a resume begins the next), how many leads came into it by that, and who did it: null for an API key."""
 
     run: int | None = None
     enrolled: int | None = None
+    user_id: int | None = None
+
+
+class ChangeData(msgspec.Struct, frozen=True, kw_only=True):
+    """Which fields were changed, by the API's names, a step as `steps[0]`, and by whom: null for an API key."""
+
+    fields: list[str] = []
+    user_id: int | None = None
+
+
+class DeletedData(msgspec.Struct, frozen=True, kw_only=True):
+    """What it was called, and who deleted it: null for an API key."""
+
+    name: str | None = None
     user_id: int | None = None
 
 
@@ -143,13 +157,13 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 TYPES: Final[Mapping[str, Kind]] = {
-    "campaign.changed": Kind("A campaign was edited."),
+    "campaign.changed": Kind("A campaign was edited, put away or taken back.", ChangeData),
     "campaign.completed": Kind("Every lead of a campaign has ended its walk.", CampaignData),
-    "campaign.created": Kind("A campaign was made."),
-    "campaign.deleted": Kind("A campaign was deleted."),
+    "campaign.created": Kind("A campaign was made.", CampaignData),
+    "campaign.deleted": Kind("A campaign was deleted.", DeletedData),
     "campaign.paused": Kind("A campaign was paused, by a person or by its bounces.", CampaignData),
     "campaign.resumed": Kind("A campaign goes on.", RunData),
-    "campaign.started": Kind("A campaign was started, or goes on.", RunData),
+    "campaign.started": Kind("A campaign was started.", RunData),
     "email.auto_replied": Kind("A program answered for a recipient, who may be away.", AbsenceData),
     "domain.changed": Kind("A domain's DNS records stand otherwise than at the look before.", DomainData),
     "email.bounced": Kind("A mail came back for good.", BounceData),
@@ -197,6 +211,8 @@ def schemas(base: Mapping[str, Any]) -> dict[str, Any]:
         AnyData,
         BounceData,
         CampaignData,
+        ChangeData,
+        DeletedData,
         DomainData,
         EmailData,
         HitData,

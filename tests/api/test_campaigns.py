@@ -249,9 +249,19 @@ def test_a_draft_is_started_paused_and_resumed(api, house, draft, woken):
     resumed = api.post(path(draft, "resume"))
     assert (resumed.status_code, resumed.json()["status"], resumed.json()["run"]) == (200, "running", 2)
     assert woken == ["plan", "plan"]
-    assert [event["type"] for event in house.events("campaign.started", "campaign.paused")] == [
-        "campaign.started", "campaign.paused", "campaign.started",
+    assert [event["type"] for event in house.events("campaign.started", "campaign.paused", "campaign.resumed")] == [
+        "campaign.started", "campaign.paused", "campaign.resumed",
     ]  # fmt: skip
+
+
+def test_whoever_follows_campaigns_hears_of_all_that_is_done_to_them(api, house, draft):
+    api.patch(path(draft), json={"name": "Summer", "check_reply": False})
+    api.patch(path(draft), json={"name": "Summer"})
+    api.delete(path(draft))
+    told = house.all("SELECT type, data FROM events WHERE campaign_id = %s ORDER BY id", draft["id"])
+    assert [each["type"] for each in told] == ["campaign.created", "campaign.changed", "campaign.deleted"]
+    assert set(told[1]["data"]["fields"]) == {"name", "check_reply"}
+    assert told[2]["data"]["name"] == "Summer"
 
 
 def test_status_is_changed_by_its_field_too(api, draft, woken):

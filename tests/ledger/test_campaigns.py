@@ -1,6 +1,7 @@
 """Campaigns: made, changed under a hold, started and paused; what was mailed stays."""
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_a_campaign_is_read_whole(database, house, made):
 
 
 def test_a_campaign_of_another_workspace_is_not_there(database, house, made):
-    for attempt in (campaigns.read, campaigns.hold, campaigns.hold_marks, campaigns.delete):
+    for attempt in (campaigns.read, campaigns.hold, campaigns.hold_marks, partial(campaigns.delete, user_id=None)):
         with database.transaction() as db, pytest.raises(NotFoundError):
             attempt(db, house.workspace + 1, made)
     with database.transaction() as db:
@@ -153,7 +154,7 @@ def test_a_resume_counts_anew_and_takes_who_came_meanwhile(database, house, made
         {"run": 1, "sent": 30},
         {"run": 2, "sent": 0},
     ]
-    assert [event["data"]["run"] for event in house.events("campaign.started")] == [1, 2]
+    assert [event["data"]["run"] for event in house.events("campaign.started", "campaign.resumed")] == [1, 2]
     assert [event["data"]["user_id"] for event in house.events("campaign.paused")] == [3]
 
 
@@ -233,11 +234,11 @@ def test_the_audience_is_who_may_be_mailed_and_what_they_lack(database, house, m
 def test_a_campaign_that_never_mailed_is_forgotten(database, house, made):
     start(database, house, made)
     with database.transaction() as db, pytest.raises(StateError) as caught:
-        campaigns.delete(db, house.workspace, made)
+        campaigns.delete(db, house.workspace, made, user_id=None)
     assert caught.value.code == "campaign_running"
     pause(database, house, made)
     with database.transaction() as db:
-        campaigns.delete(db, house.workspace, made)
+        campaigns.delete(db, house.workspace, made, user_id=None)
     assert house.all("SELECT * FROM campaign_leads") == house.all("SELECT * FROM campaigns") == []
 
 
@@ -247,7 +248,7 @@ def test_a_campaign_that_mailed_is_kept(database, house, made):
     house.planned(made, ada, "sent", sender=house.one("SELECT id FROM senders"))
     pause(database, house, made)
     with database.transaction() as db, pytest.raises(StateError) as caught:
-        campaigns.delete(db, house.workspace, made)
+        campaigns.delete(db, house.workspace, made, user_id=None)
     assert caught.value.code == "was_mailed"
 
 

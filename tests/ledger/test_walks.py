@@ -176,5 +176,5 @@ def test_whoever_goes_takes_the_mails_that_were_made_along(house):
         leads.delete(house.db, house.workspace, ada)
     assert [house.one(f"SELECT count(*) FROM {table}") for table in ("deliveries", "mails", "attempts")] == [1, 1, 1]
     with house.db.transaction():
-        campaigns.delete(house.db, house.workspace, campaign)
+        campaigns.delete(house.db, house.workspace, campaign, user_id=None)
     assert [house.one(f"SELECT count(*) FROM {table}") for table in ("deliveries", "mails", "attempts")] == [0, 0, 0]
