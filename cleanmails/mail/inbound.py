@@ -9,6 +9,7 @@ over a bound is cut off and `cut` says so; what cannot be decoded is replaced, w
 import binascii
 import codecs
 import email
+import email.errors
 import email.header
 import email.utils
 import hashlib
@@ -59,6 +60,9 @@ _ADDRESS = re.compile(r"[^\s<>()\[\]:;,\"\\]{1,64}@[^\s<>()\[\]:;,\"\\]{1,255}")
 _BREAK = re.compile(r"<(?:br|/p|/div|/tr|/li|/h[1-6]|/blockquote|hr)\b[^>]*>", re.IGNORECASE)
 _QUOTE = re.compile(r"(</?blockquote\b[^>]*>)", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
+_OF_INTEREST: Final = (
+    "message-id", "from", "to", "subject", "date", "in-reply-to", "references", "x-hmxmroriginalrecipient",
+)  # fmt: skip
 _BLANKS = re.compile(r"[ \t\r\n\f\v\u00a0]+")
 _MANY_BREAKS = re.compile(r"\n{3,}")
 _UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
@@ -377,7 +381,7 @@ def _size(part: Message) -> int:
 
 def _blocks(part: Message) -> Iterator[dict[str, str]]:
     """The groups of fields in a part of a report, by lower-case name; the first of a name counts."""
-    payload = part.get_payload()
+    payload = _uncoded(part) or part.get_payload()
     if isinstance(payload, str):
         groups = [HeaderParser().parsestr(group) for group in payload.strip()[:_HEAD].split("\n\n")[:_RECIPIENTS]]
     else:
@@ -396,9 +400,27 @@ def _blocks(part: Message) -> Iterator[dict[str, str]]:
             yield fields
 
 
+def _uncoded(part: Message) -> str | None:
+    """The text of a part that came encoded, which `email` leaves as it is where it takes the part for a message (against RFC 3464 and 2046, and done)."""
+    coding = str(part.get("content-transfer-encoding", "")).strip().lower()
+    if coding not in {"base64", "quoted-printable"} or not part.is_multipart():
+        return None
+    data = "\n\n".join(_unread(child) for child in _children(part)).lstrip()[:_HEAD].encode("ascii", "replace")
+    with suppress(binascii.Error):
+        whole = binascii.a2b_base64(data) if coding == "base64" else binascii.a2b_qp(data)
+        return whole.decode(errors="replace").replace("\r\n", "\n")
+    return None
+
+
+def _unread(part: Message) -> str:
+    """A part's text as it was before it was read; where a line that is no field ended its header, no blank line did."""
+    text = part.as_string()
+    broken = any(isinstance(each, email.errors.MissingHeaderBodySeparatorDefect) for each in part.defects)
+    return text.replace("\n\n", "\n", 1) if broken else text
+
+
 def _of_interest(fields: dict[str, str]) -> dict[str, str]:
-    names = ("message-id", "from", "to", "subject", "date", "in-reply-to", "references")
-    return {name: fields[name] for name in names if fields.get(name)}
+    return {name: fields[name] for name in _OF_INTEREST if fields.get(name)}
 
 
 def _recipient(field: str) -> str:

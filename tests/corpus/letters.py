@@ -1,7 +1,9 @@
 """The corpus: messages modelled on what programs and people send, in bytes, each with what it is to be taken for."""
 
 import base64
+import re
 import tomllib
+from datetime import date
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -17,6 +19,8 @@ def all_of_them():
         for row in tomllib.loads((HERE / f"{name}.toml").read_text())["message"]:
             raw, expected = make(row)
             yield f"{name}-{row['id']}", raw if isinstance(raw, bytes) else raw.encode(), expected
+    for name, raw, expected in strangers():
+        yield f"strangers-{name}", raw, expected
 
 
 def head(sender, subject, *more):
@@ -155,3 +159,45 @@ def rest(row):
     if row["kind"] == "feedback":
         expected |= {"complaint": row.get("complaint", True), "recipients": row.get("recipients", [])}
     return row["raw"].replace("ORIGINAL", ORIGINAL), expected
+
+
+def strangers():
+    """Whole mails as they stand in `strangers.txt`; what all of one kind begin with is written there once."""
+    heading, *blocks = (HERE / "strangers.txt").read_text().split("\n=== ")
+    macros = {"ORIGINAL": ORIGINAL, "DATE": f"Date: {WHEN}", "ID": ID}
+    for line in heading.splitlines():
+        if line.startswith("$"):
+            name, _, value = line[1:].partition(" = ")
+            macros[name] = value.replace("\\n", "\n")
+    for block in blocks:
+        first, _, raw = block.partition("\n")
+        name, kind, *told = first.split()
+        options = dict(each.split("=", 1) for each in told)
+        yield name, _encoded(_filled(raw, macros), options), _told(kind, raw, options)
+
+
+def _filled(text, macros):
+    for _ in range(3):
+        for name in sorted(macros, key=len, reverse=True):
+            text = text.replace(f"${name}", macros[name])
+    return text
+
+
+def _encoded(text, options):
+    ends = {"cr": "\r", "crlf": "\r\n"}
+    return text.replace("\n", ends.get(options.get("ends"), "\n")).encode(options.get("charset", "utf-8"))
+
+
+def _told(kind, raw, options):
+    ours = [ID] if re.search(r"\$(ID|ORIGINAL|HEADERS|COPY|ANSWER|AUTOMATIC)\b", raw) else []
+    expected = {"kind": kind}
+    if options.get("ids") != "any":
+        expected["message_ids"] = [] if options.get("ids") == "none" else ours
+    if kind == "bounce":
+        expected |= {name: options[name] for name in ("class", "status") if name in options}
+        expected["recipients"] = options.get("to", "bob@b.example").split(",")
+    if kind == "auto_reply":
+        expected["resumes_on"] = date.fromisoformat(options["back"]) if "back" in options else None
+    if kind == "feedback" and "to" in options:
+        expected["recipients"] = options["to"].split(",")
+    return expected

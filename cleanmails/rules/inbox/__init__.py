@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from cleanmails.records import Inbound, InboundKind, Meaning
 from cleanmails.rules.inbox import automatic, bounces, wishes
-from cleanmails.rules.inbox.text import folded
+from cleanmails.rules.inbox.text import folded, table
 
 __all__ = ["judge"]
 
+_COMPLAINED: Final = tuple(table("words")["complaint"]["headers"])
 _ANSWERS: Final = re.compile(
     r"^(?:re|aw|sv|vs|antw|odp|ynt|rif|r|res|回复|答复|返信|回覆|답장)(?:\[\d{1,3}\])?\s?[:：]"
 )
@@ -29,7 +30,7 @@ _COMPLAINTS: Final = frozenset({"abuse", "fraud", "virus", "other", "opt-out", "
 def judge(letter: Inbound, now: datetime) -> Meaning:
     """What a mail means. `now` stands in where it has no date."""
     ids = tuple(dict.fromkeys([*letter.in_reply_to, *reversed(letter.references)]))
-    if letter.report == "feedback-report" or "feedback-type" in letter.feedback:
+    if letter.report == "feedback-report" or "feedback-type" in letter.feedback or _complained(letter):
         return _feedback(letter, ids)
     if bounce := bounces.judge(letter, ids):
         return bounce
@@ -55,11 +56,17 @@ def _written(letter: Inbound, ids: tuple[str, ...]) -> Meaning:
     return replace(known, kind=InboundKind.UNRELATED, reasons=("answers_nothing",))
 
 
+def _complained(letter: Inbound) -> str:
+    """Whom a complaint that is no report names, by the header that its provider writes."""
+    return next((told for name in _COMPLAINED if (told := letter.header(name) or letter.original.get(name, ""))), "")
+
+
 def _feedback(letter: Inbound, ids: tuple[str, ...]) -> Meaning:
     """A report of a mailbox provider on a mail that its user calls unwanted, or wanted after all (RFC 5965)."""
     kind = letter.feedback.get("feedback-type", "").lower()
     own = letter.original.get("message-id", "")
     named = [letter.feedback.get(name, "") for name in ("original-rcpt-to", "removal-recipient")]
+    named.append(_complained(letter))
     recipients = [each.strip("<> ").lower() for each in named if "@" in each]
     return Meaning(
         kind=InboundKind.FEEDBACK,

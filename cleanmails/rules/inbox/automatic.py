@@ -12,8 +12,10 @@ _MOST: Final = 4_000  # characters of a text that are searched
 _WORDS: Final = table("words")["automatic"]
 _MARKS: Final = [(row["name"], re.compile(row["value"])) for row in _WORDS["headers"]]
 _WEAK: Final = [(row["name"], re.compile(row["value"])) for row in _WORDS["weak"]]
+_SAYS: Final = any_of(_WORDS["says"])
 _SUBJECT: Final = any_of(_WORDS["subjects"])
 _ABSENCES: Final = [re.compile(pattern) for pattern in _WORDS["absences"]]
+_COURTESIES: Final = [re.compile(pattern) for pattern in _WORDS["courtesies"]]
 _RECEIPT: Final = any_of(_WORDS["receipts"])
 _GONE: Final = any_of(_WORDS["gone"])
 _MANY: Final = 2
@@ -27,10 +29,12 @@ def judge(letter: Inbound, ids: tuple[str, ...], now: datetime) -> Meaning | Non
         return Meaning(kind=InboundKind.AUTO_REPLY, message_ids=about, reasons=("read_receipt",))
     words = folded((letter.reply or letter.text)[:_MOST])
     away = [pattern for pattern in _ABSENCES if pattern.search(words)]
+    courtesies = [pattern for pattern in _COURTESIES if pattern.search(words)] if away else []
     subject = _SUBJECT.search(folded(letter.subject)) is not None
     reasons = [name for name, value in _MARKS if _has(letter, name, value)]
+    reasons += ["says_so"] if _SAYS.search(words) else []
     weak = [name for name, value in _WEAK if _has(letter, name, value)]
-    if not reasons and not _made_by_a_program(weak, away, answers=bool(ids), subject=subject):
+    if not reasons and not _made_by_a_program(weak, away + courtesies, answers=bool(ids), subject=subject):
         return None
     reasons += weak
     reasons += ["subject"] if subject else []

@@ -34,13 +34,11 @@ def by_words(letter: Inbound) -> bool:
     """Whether what is new of the mail says it."""
     text = letter.reply[:_MOST]
     words = folded(text)
-    if not words or _UNLESS.search(words):
-        return False
     lines = [line for line in (_bare(line) for line in text.splitlines()) if line]
     alone = [" ".join(lines), *lines[:_LINES]]
     if len(text) <= _SHORT:
         alone += [_bare(sentence) for sentence in _SENTENCE.split(text)]
-    return any(_ALONE.fullmatch(each) for each in alone) or _ASKED.search(words) is not None
+    return any(_ALONE.fullmatch(each) for each in alone) or _ASKED.search(_UNLESS.sub(" ", words)) is not None
 
 
 def _bare(text: str) -> str:
