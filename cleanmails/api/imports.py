@@ -16,6 +16,7 @@ import anyio.to_thread
 import msgspec
 from litestar import Controller, Request, get, post
 from litestar.datastructures import UploadFile
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -43,6 +44,8 @@ UPLOAD_LIMIT: Final = 10_000_000
 
 FILE_LIMIT: Final = 2**31
 """Bytes of one file that a worker takes."""
+
+_TOO_LARGE: Final = f"A file is taken here up to {UPLOAD_LIMIT // 1_000_000} MB. Send a larger one to POST /v1/outreach/imports, then start it with this list_id: it may have 2 GB."
 
 REJECTS_SHOWN: Final = 100
 STREAM_SECONDS: Final = 600
@@ -215,7 +218,10 @@ class Uploads(Controller):
         broken rows do not keep the good ones from being taken.
         """
         with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-            name = await receive(request, file) or filename
+            try:
+                name = await receive(request, file) or filename
+            except RequestEntityTooLarge as error:
+                raise RequestEntityTooLarge(detail=_TOO_LARGE) from error
             take = partial(_take, database, principal.workspace_id, list_id, file, name)
             return await anyio.to_thread.run_sync(take)
 

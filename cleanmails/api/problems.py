@@ -139,6 +139,11 @@ def _problem(
 
 
 def _plain_detail(error: HTTPException) -> str:
+    if (
+        error.detail != HTTPStatus(error.status_code).phrase
+        and error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    ):
+        return error.detail  # ours: where else the body may go
     return {
         HTTPStatus.NOT_FOUND: "There is nothing at this address.",
         HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take that method.",

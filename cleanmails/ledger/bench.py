@@ -1,5 +1,6 @@
 """Leads in any number, for the planner's benchmark and for tests of how statements are carried out."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import msgspec
@@ -81,12 +82,16 @@ def make_sent(database: Database, senders: int) -> list[int]:
         return [row["id"] for row in db.execute(sql("bench.sent_ids"))]
 
 
-def make_events(database: Database, ids: list[int], events: int, chunk: int = 500_000) -> None:
-    """So many events about these mails, whose ids follow each other."""
-    for first in range(0, events, chunk):
+def make_events(database: Database, ids: list[int], events: int, chunk: int = 250_000) -> None:
+    """So many events about these mails, whose ids follow each other; over two connections, because one keeps one processor busy."""
+
+    def make(first: int) -> None:
         values = {"first": first, "last": min(first + chunk, events) - 1, "base": ids[0], "mails": len(ids)}
         with database.transaction() as db:
             db.execute(sql("bench.make_events"), values)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(make, range(0, events, chunk)))
 
 
 def count_hits(database: Database) -> int:

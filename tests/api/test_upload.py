@@ -158,6 +158,7 @@ def test_an_import_of_another_workspace_is_not_there(api, stranger, upload):
 def test_a_file_above_the_limit_is_refused(api, prospects):
     answer = api.post(f"{LISTS}/{prospects}/upload", content=b"email\n", headers=CSV | {"Content-Length": "60000000"})
     assert answer.status_code == 413
+    assert "POST /v1/outreach/imports" in answer.json()["detail"]
 
 
 def test_a_large_file_never_stands_in_memory(upload):
