@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -184,9 +184,19 @@ def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         return problems.answer(request, error)
     problem = problems.from_anything(error)
     if problem.code == "not_signed_in":
-        return Redirect(
-            f"/sign-in?next={request.scope['path']}" if request.method == "GET" else "/sign-in", status_code=303
-        )
-    page = render("problem.html", status=problem.status, problem=problem, look=look_of(request))
+        led = urlencode({"next": _page_of(request)}, safe="/")
+        return Redirect(f"/sign-in?{led}", status_code=303)
+    page = render("problem.html", status=problem.status, problem=problem, look=look_of(request), back=_page_of(request))
     page.headers.update(problems.headers(error, problem))
     return page
+
+
+def _page_of(request: Request[Any, Any, Any]) -> str:
+    """The page that somebody is at: the one asked for, or the one whose form was sent, so that he comes back to what he had typed."""
+    if request.method == "GET":
+        path, query = request.scope["path"], request.url.query
+        return f"{path}?{query}" if query else str(path)
+    there = urlsplit(request.headers.get("referer", ""))
+    if there.netloc != request.headers.get("host") or not there.path.startswith("/"):
+        return "/"
+    return f"{there.path}?{there.query}" if there.query else there.path

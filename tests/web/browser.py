@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from cleanmails.api.auth import COOKIE
+
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--disable-dev-shm-usage",
@@ -58,14 +60,13 @@ def chromium() -> Iterator[Browser]:
 
 
 class Reader:
-    """Somebody at a browser, signed in. What the console says, and what the policy kept from happening, is gathered in `complaints`."""
+    """Somebody at a browser, signed in by a session's token. What the console says, and what the policy kept from happening, is gathered in `complaints`."""
 
     def __init__(
         self,
         browser: Browser,
         base: str,
-        email: str,
-        password: str,
+        token: str,
         *,
         viewport: dict[str, int] = DESKTOP,
         dark: bool = False,
@@ -74,6 +75,7 @@ class Reader:
         self.context = browser.new_context(
             viewport=viewport, color_scheme="dark" if dark else "light", reduced_motion="reduce"
         )
+        self.context.add_cookies([{"name": COOKIE, "value": token, "url": base}])
         self.page: Page = self.context.new_page()
         self.page.on(
             "console",
@@ -82,11 +84,6 @@ class Reader:
             ),
         )
         self.page.on("pageerror", lambda error: self._heard(f"error: {error}"))
-        self.page.goto(f"{base}/sign-in")
-        self.page.get_by_label("E-mail").fill(email)
-        self.page.get_by_label("Password", exact=True).fill(password)
-        self.page.keyboard.press("Enter")
-        self.page.wait_for_url(re.compile(rf"{base}/(?!sign-in)"))
 
     def _heard(self, said: str) -> None:
         if not HARMLESS.search(said):

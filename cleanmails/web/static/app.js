@@ -15,10 +15,10 @@ const modules = [
 /** Puts what a page brings to work, within `root`: the whole page, or a part of it that came anew. */
 export function begin(root = document) {
   for (const button of root.querySelectorAll("[data-shut]")) button.hidden = false;
-  for (const [selector, path] of modules) {
-    if (root.querySelector(selector)) import(path).then((module) => module.begin(root));
-  }
+  const needed = modules.filter(([selector]) => root.querySelector(selector));
+  const begun = Promise.all(needed.map(async ([, path]) => (await import(path)).begin(root)));
   root.querySelector("[data-focus]")?.focus();
+  return begun;
 }
 
 /** Says something at the foot of the page, for a while, to readers of screens too. */
@@ -141,16 +141,30 @@ async function openDrawer(link) {
   begin(drawer);
 }
 
-// A form goes once, however often its button is pressed.
-document.addEventListener("submit", (event) => {
-  const form = event.target;
+// A form goes once, however often its button is pressed. One with words in it, and every one while the server seems to be away, goes only once the
+// server has answered: a browser that finds nobody would put a page of its own in the place of what was typed.
+document.addEventListener("submit", async (event) => {
+  const { target: form, submitter } = event;
   if (event.defaultPrevented || form.method !== "post" || form.target) return;
   if (form.dataset.sent) {
     event.preventDefault();
     return;
   }
   form.dataset.sent = "1";
-  event.submitter?.setAttribute("aria-busy", "true");
+  submitter?.setAttribute("aria-busy", "true");
+  if ((form.dataset.keep || away()) && !form.dataset.met) {
+    event.preventDefault();
+    const there = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(8_000) }).then(() => true, () => false);
+    release(form);
+    if (!there) {
+      say("The server does not answer. Nothing was sent; what you typed stays here. Try again in a moment.", 0);
+      return;
+    }
+    form.dataset.met = "1";
+    form.requestSubmit(submitter);
+    return;
+  }
+  delete form.dataset.met;
   // A server that does not answer must not lock the form for ever.
   setTimeout(() => release(form), 15_000);
 });
@@ -166,7 +180,19 @@ document.addEventListener("change", (event) => {
   if (form && event.target.matches("select, input[type=checkbox]")) form.requestSubmit();
 });
 
+let misses = 0;
+const away = () => misses > 1 || !navigator.onLine;
+
+/** What a stream noticed of the server: it is there, or it is not; whether it is back. A stream that ends by itself is missed once, and opened anew. */
+export function met(there) {
+  const back = there && misses > 1;
+  misses = there ? 0 : misses + 1;
+  if (back) say("Connected again.");
+  if (misses === 2) say("The server does not answer. This page shows what was; it goes on by itself once the server is back.", 0);
+  return back;
+}
+
 addEventListener("offline", () => say("No connection. What you type is kept in this browser.", 0));
 addEventListener("online", () => say("Connected again."));
 
-begin();
+begin().then(() => performance.mark("begun"));

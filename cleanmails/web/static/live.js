@@ -1,7 +1,7 @@
 // Live pages: regions with an id and `data-live="type,type"` are read anew when an event of such a type comes (server-sent events), at most every
 // two seconds. `data-campaign` narrows it to one campaign. A hidden tab holds no connection.
 
-import { fetchPage } from "./app.js";
+import { fetchPage, met } from "./app.js";
 
 const GAP = 2_000;
 let source = null;
@@ -35,6 +35,8 @@ function follow() {
   if (campaign) query.set("campaign_id", campaign);
   source = new EventSource(`/v1/outreach/events/stream?${query}`);
   for (const type of types) source.addEventListener(type, later);
+  source.addEventListener("open", () => { if (met(true)) later(); });
+  source.addEventListener("error", () => met(false));
   if (last) later();
   last ||= Date.now();
 }

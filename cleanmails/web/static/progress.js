@@ -1,5 +1,7 @@
 // How far something is (`data-progress="ADDRESS"` of server-sent events): the bar moves as it goes, and the page is read anew once it is over.
 
+import { met } from "./app.js";
+
 const words = { queued: "It waits for its turn.", reading: "It is being read.", taking: "Its rows are being taken." };
 
 /** Follows what is under way within `root`. */
@@ -8,6 +10,8 @@ export function begin(root = document) {
     if (place.dataset.following) continue;
     place.dataset.following = "1";
     const source = new EventSource(place.dataset.progress);
+    source.addEventListener("open", () => met(true));
+    source.addEventListener("error", () => met(false));
     source.addEventListener("import", (event) => {
       const now = JSON.parse(event.data);
       if (["done", "failed", "cancelled"].includes(now.state)) {
