@@ -88,7 +88,7 @@ FORETOLD: Final[Mapping[str, str]] = {
     "launch_at_not_reached": "The launch time has not come.",
     "out_of_schedule": "The sending window is shut.",
     "nothing_left": "Everybody has had every mail that is due.",
-    "follow_up_delay_not_met": "Everybody who is left waits for the next step.",
+    "follow_up_delay_not_met": "Nobody is due: every lead that is left waits for the time of its next mail.",
     "new_leads_limit_met": "The campaign's new leads a day are used up.",
     "daily_limit_met": "The daily limits of the senders are used up.",
     "ramp_up_limit_met": "The senders are ramping up, and have used what they may send so far.",
