@@ -118,13 +118,25 @@ SELECT EXISTS (SELECT FROM answers WHERE thread_id = %(thread_id)s::bigint AND b
                AND created_at > %(since)s::timestamptz) AS answered;
 
 -- name: begin_answer
+-- It counts against its sender's day, and no limit holds it up: a person waits for it.
+WITH counted AS (
+    INSERT INTO sender_days AS u (sender_id, day, used, answers) VALUES (%(sender_id)s::bigint, (%(now)s::timestamptz AT TIME ZONE 'UTC')::date, 1, 1)
+    ON CONFLICT (sender_id, day) DO UPDATE SET used = u.used + 1, answers = u.answers + 1
+)
 INSERT INTO answers (workspace_id, thread_id, sender_id, user_id, to_address, subject, body, message_id, created_at)
 VALUES (%(workspace_id)s::bigint, %(thread_id)s::bigint, %(sender_id)s::bigint, %(user_id)s::bigint, %(to_address)s::text, %(subject)s::text, %(body)s::text,
         %(message_id)s::text, %(now)s::timestamptz)
 RETURNING id;
 
 -- name: end_answer
-UPDATE answers SET state = %(state)s::text, reply = %(reply)s::text, settled_at = %(now)s::timestamptz WHERE id = %(id)s::bigint AND state = 'sending';
+-- One that was refused does not count.
+WITH ended AS (
+    UPDATE answers SET state = %(state)s::text, reply = %(reply)s::text, settled_at = %(now)s::timestamptz
+    WHERE id = %(id)s::bigint AND state = 'sending'
+    RETURNING sender_id, state, (created_at AT TIME ZONE 'UTC')::date AS day
+)
+UPDATE sender_days u SET used = u.used - 1, answers = u.answers - 1
+FROM ended WHERE ended.state = 'failed' AND u.sender_id = ended.sender_id AND u.day = ended.day AND u.answers > 0;
 
 -- name: mark_read
 UPDATE threads SET unread = false WHERE id = %(id)s::bigint AND unread;

@@ -66,7 +66,7 @@ WHERE d.state IN ('planned', 'rendered', 'sending', 'deferred', 'held', 'unknown
 LIMIT %(limit)s::integer;
 
 -- name: days_are_counted
--- A sender's day holds what was accepted, may have been, or is between its mark and the answer: nothing else, and no less.
+-- A sender's day holds what was accepted, may have been, or is between its mark and the answer, and what people answered: nothing else, and no less.
 WITH marked AS (
     SELECT sender_id, (marked_at AT TIME ZONE 'UTC')::date AS day FROM attempts WHERE outcome IN ('accepted', 'unknown')
     UNION ALL
@@ -74,9 +74,9 @@ WITH marked AS (
 ), counted AS (
     SELECT sender_id, day, count(*) AS n FROM marked GROUP BY sender_id, day
 )
-SELECT sender_id, day, coalesce(u.used, 0) AS used, coalesce(c.n, 0) AS in_the_ledger
+SELECT sender_id, day, coalesce(u.used - u.answers, 0) AS used, coalesce(c.n, 0) AS in_the_ledger
 FROM sender_days u FULL JOIN counted c USING (sender_id, day)
-WHERE coalesce(u.used, 0) <> coalesce(c.n, 0)
+WHERE coalesce(u.used - u.answers, 0) <> coalesce(c.n, 0)
 LIMIT %(limit)s::integer;
 
 -- name: runs_are_counted

@@ -20,7 +20,7 @@ RETURNING id;
 
 -- name: read_sender
 -- With its domain, and what it has used up of its UTC day.
-SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today,
+SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today, coalesce(u.answers, 0) AS answers_today,
        b.checked_at AS inbox_checked_at, b.idle AS inbox_idle, b.error_code AS inbox_error_code, b.error AS inbox_error, b.failed_at AS inbox_failed_at,
        b.due_at AS inbox_due_at, (SELECT count(*) FROM messages_set_aside a WHERE a.sender_id = s.id) AS inbox_set_aside,
        g.provider AS oauth_provider, g.account AS oauth_account, g.granted_at AS oauth_granted_at, g.error AS oauth_error, g.refused_at AS oauth_refused_at,
@@ -34,7 +34,7 @@ WHERE s.workspace_id = %(workspace_id)s AND s.id = %(id)s AND s.deleted_at IS NU
 
 -- name: list_senders
 -- A page of them. `q` is a part of the address or the name; `standing` is the status as people see it: one that is ready and rests is cooling down.
-SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today,
+SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today, coalesce(u.answers, 0) AS answers_today,
        b.checked_at AS inbox_checked_at, b.idle AS inbox_idle, b.error_code AS inbox_error_code, b.error AS inbox_error, b.failed_at AS inbox_failed_at,
        b.due_at AS inbox_due_at, (SELECT count(*) FROM messages_set_aside a WHERE a.sender_id = s.id) AS inbox_set_aside,
        g.provider AS oauth_provider, g.account AS oauth_account, g.granted_at AS oauth_granted_at, g.error AS oauth_error, g.refused_at AS oauth_refused_at,

@@ -33,9 +33,13 @@ _log = log.get(__name__)
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sender has used of its limit of today, be it the daily limit or what a ramp-up allows so far; the day is the UTC day."""
+    """What a sender has used of its limit of today, be it the daily limit or what a ramp-up allows so far; the day is the UTC day.
+
+    `answers` of these people wrote in conversations: they count, and are never held up, so `used` may be over the limit.
+    """
 
     used: int
+    answers: int
     limit: int
     left: int
     resets_at: datetime
@@ -364,6 +368,7 @@ def _sender(row: Row, now: datetime) -> Sender:
     made["signed_by"] = "domain" if ours else "provider"
     made["today"] = {
         "used": row["used_today"],
+        "answers": row["answers_today"],
         "limit": row["limit_today"],
         "left": max(0, row["limit_today"] - row["used_today"]),
         "resets_at": datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC),

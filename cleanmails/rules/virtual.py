@@ -416,4 +416,4 @@ def _windows(campaign: CampaignView, start: datetime, end: datetime) -> tuple[li
 
 def _room(sender: SenderView) -> int:
     """How many mails a sender takes in a round, if it is usable."""
-    return min(1 if sender.max_gap else gates.PIPE_LIMIT, sender.daily_limit - sender.used_today)
+    return min(1 if sender.max_gap else gates.PIPE_LIMIT, max(0, sender.daily_limit - sender.used_today))

@@ -187,6 +187,20 @@ def test_an_answer_that_failed_may_be_tried_again(api, house, thread):
         assert api.post(f"{PATH}/{thread}/answer", json={"text": "Hello"}).json()["state"] == "sent"
 
 
+def test_answers_count_against_the_day_and_no_limit_holds_them_up(api, house, mailed, thread):
+    _, sender, _ = mailed
+    path = f"/v1/outreach/senders/{sender}"
+    api.patch(path, json={"daily_limit": 1})
+    with catcher.running() as server:
+        house.run("UPDATE senders SET smtp_port = %s", server.port)
+        sent = [api.post(f"{PATH}/{thread}/answer", json={"text": text}).json()["state"] for text in ("One", "Two")]
+    failed = api.post(f"{PATH}/{thread}/answer", json={"text": "Three"}).json()["state"]
+    today = api.get(path).json()["today"]
+    assert (sent, failed) == (["sent", "sent"], "failed")
+    assert (today["used"], today["answers"], today["limit"], today["left"]) == (2, 2, 1, 0)
+    assert house.all("SELECT used, answers FROM sender_days") == [{"used": 2, "answers": 2}]
+
+
 def test_a_reply_to_an_answer_is_part_of_the_conversation(api, house, put, mailed, thread):
     with catcher.running() as server:
         house.run("UPDATE senders SET smtp_port = %s", server.port)

@@ -355,7 +355,7 @@ def test_todays_usage_stands_beside_the_limit(api, sender, database, clock):
             db.execute("INSERT INTO sender_days (sender_id, day, used) VALUES (%s, %s, %s)", (sender["id"], day, used))
     shown = api.get(of(sender)).json()["today"]
     resets = datetime.fromisoformat(shown.pop("resets_at"))
-    assert shown == {"used": 12, "limit": 50, "left": 38}
+    assert shown == {"used": 12, "answers": 0, "limit": 50, "left": 38}
     assert (resets.date() - today, resets.hour, resets.utcoffset()) == (timedelta(days=1), 0, timedelta())
     assert api.patch(of(sender), json={"daily_limit": 5}).json()["today"]["left"] == 0
 
