@@ -15,6 +15,7 @@ from cleanmails.ledger.db import Database
 from cleanmails.records import CampaignStatus, WalkOutcome, WalkState
 
 MOST_WALKS: Final = 200
+MOST_BESIDE: Final = 200
 
 
 class LeadWalk(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,19 +38,23 @@ class LeadWalk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeadEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event of the stream that is about a lead, with the names of what it is about. `step` and `subject` are those of its mail."""
+    """An event of the stream that is about a lead, with the names of what it is about. `step` and `subject` are those of its mail.
 
-    id: int
+    Without an id: what is no event, but happened to the lead too. `list.joined`, `lead.changed` (by a person or an API key), `message.received` (automatic
+    replies and complaints), `note.written`, `answer.written`.
+    """
+
     at: datetime
     type: str
     campaign_id: int | None
     campaign_name: str | None
-    delivery_id: int | None
-    step: int | None
-    subject: str | None
     sender_id: int | None
     sender_address: str | None
     data: dict[str, Any]
+    id: int | None = None
+    delivery_id: int | None = None
+    step: int | None = None
+    subject: str | None = None
 
 
 class Timelines(Controller):
@@ -72,8 +77,15 @@ class Timelines(Controller):
     def list_events(
         self, lead_id: FromPath[int], database: Given[Database], principal: Given[Principal], window: Given[Window]
     ) -> Page[LeadEvent]:
-        """List everything that happened to a lead, the newest first."""
+        """List everything that happened to a lead, the newest first: so many events, and what happened between them besides."""
+        workspace = principal.workspace_id
         with database.transaction() as db:
-            leads.read(db, principal.workspace_id, lead_id)
-            rows = timeline.events(db, principal.workspace_id, lead_id, before=window.after, limit=window.fetch)
-        return page(rows, window, lambda row: msgspec.convert(row, LeadEvent))
+            leads.read(db, workspace, lead_id)
+            rows = timeline.events(db, workspace, lead_id, before=window.after, limit=window.fetch)
+            oldest = rows[window.limit - 1]["id"] if len(rows) > window.limit else None
+            others = timeline.beside(db, workspace, lead_id, since=oldest, until=window.after, limit=MOST_BESIDE)
+        found = page(rows, window, lambda row: msgspec.convert(row, LeadEvent))
+        items = sorted(
+            [*found.items, *msgspec.convert(others, list[LeadEvent])], key=lambda each: each.at, reverse=True
+        )
+        return Page(items, found.next)

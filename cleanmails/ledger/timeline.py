@@ -18,3 +18,11 @@ def events(db: Connection, workspace_id: int, lead_id: int, *, before: int | Non
     """What happened, the newest first, before the event with the id `before`."""
     values = {"workspace_id": workspace_id, "lead_id": lead_id, "before": before or _LARGEST, "limit": limit}
     return db.execute(sql("timeline.events"), values).fetchall()
+
+
+def beside(
+    db: Connection, workspace_id: int, lead_id: int, *, since: int | None, until: int | None, limit: int
+) -> list[Row]:
+    """What is no event but happened to it too, the newest first: from the time of its event `since` to before that of `until` (ids; None: no bound)."""
+    values = {"workspace_id": workspace_id, "lead_id": lead_id, "since": since, "until": until, "limit": limit}
+    return db.execute(sql("timeline.beside"), values).fetchall()

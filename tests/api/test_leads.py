@@ -201,3 +201,52 @@ def test_a_lead_is_erased_by_its_id(api, three):
     assert api.post(f"{LEADS}/{three['ada']}/erase").json() == {"erased": True, "was_lead": True}
     again = api.post("/v1/outreach/leads", json={"email": "ada@example.com"})
     assert (again.status_code, again.json()["code"]) == (409, "suppressed")
+
+
+def test_a_timeline_tells_what_is_no_event_too_and_each_thing_once(api, database):
+    made = api.post("/v1/outreach/leads", json={"email": "ada@example.com"}).json()
+    other = api.post("/v1/outreach/leads", json={"email": "bob@example.com"}).json()
+    prospects = api.post("/v1/outreach/lists", json={"name": "Prospects"}).json()["id"]
+    api.post(
+        "/v1/outreach/leads/bulk",
+        json={"ids": [made["id"], other["id"]], "action": "add_to_list", "list_id": prospects},
+    )
+    api.patch(f"/v1/outreach/leads/{made['id']}", json={"company": "Engines"})
+    with database.transaction() as db:
+        db.execute(
+            """INSERT INTO events (at, workspace_id, type, lead_id, data)
+               SELECT now(), workspace_id, 'lead.validated', id, '{"validation": "valid"}' FROM leads WHERE id = %s""",
+            (made["id"],),
+        )
+        [thread] = db.execute(
+            """INSERT INTO threads (workspace_id, campaign_id, lead_id, sender_id, last_kind, last_at, last_message_id)
+               SELECT workspace_id, 1, id, 1, 'reply', now(), 1 FROM leads WHERE id = %s RETURNING id, workspace_id""",
+            (made["id"],),
+        )
+        db.execute(
+            "INSERT INTO notes (workspace_id, thread_id, text, created_at) VALUES (%s, %s, 'Met in Ulm', clock_timestamp())",
+            (thread["workspace_id"], thread["id"]),
+        )
+        db.execute(
+            """INSERT INTO inbox_messages (workspace_id, sender_id, digest, folder, uid, state, kind, meaning, thread_id, lead_id, delivery_id, from_address,
+                                           settled_at)
+               VALUES (%s, 1, sha256('x'), 'INBOX', 1, 'settled', 'auto_reply', '{}', %s, %s, 1, 'ada@example.com', clock_timestamp())""",
+            (thread["workspace_id"], thread["id"], made["id"]),
+        )
+    path = f"/v1/outreach/leads/{made['id']}/timeline"
+    whole = api.get(path).json()["items"]
+    told = {each["type"]: each for each in whole}
+    assert len(whole) == len(told)
+    assert set(told) == {
+        "lead.created", "list.joined", "lead.changed", "lead.validated", "note.written", "message.received",
+    }  # fmt: skip
+    assert told["note.written"]["data"] == {"by": None, "text": "Met in Ulm"}
+    assert told["list.joined"]["data"] == {"list_id": prospects, "list": "Prospects"}
+    assert whole == sorted(whole, key=lambda each: each["at"], reverse=True)
+    seen, after = [], None
+    while True:
+        page = api.get(path, params={"limit": 1} | ({} if after is None else {"after": after})).json()
+        seen += page["items"]
+        if (after := page["next"]) is None:
+            break
+    assert seen == whole
