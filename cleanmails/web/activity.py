@@ -28,6 +28,12 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "campaign.completed": ("The campaign is completed", "campaigns were completed"),
     "campaign.created": ("The campaign was made", "campaigns were made"),
     "campaign.changed": ("The campaign was changed", "changes were made"),
+    "campaign.deleted": ("The campaign was deleted", "campaigns were deleted"),
+    "domain.changed": ("The DNS records of a domain changed", "domains changed"),
+    "email.auto_replied": ("answered by a machine", "machines answered"),
+    "email.complained": ("complained of spam", "complaints of spam came"),
+    "email.returned": ("sent a mail back", "mails came back"),
+    "webhook.test": ("A webhook was tried out", "webhooks were tried out"),
     "webhook.disabled": ("A webhook was switched off", "webhooks were switched off"),
     "suppression.removed": ("was taken off the suppressions", "suppressions were taken back"),
 }
