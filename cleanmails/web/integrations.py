@@ -72,7 +72,7 @@ class IntegrationPages(Page):
             sheet = Sheet.typed(form, error)
             return self._form(desk, sheet, kind=kind, chosen=form.all("types"), fields=fields, status=400)
         said = f"{KINDS[made.kind]} is connected, and told of what happens from now on. Test it once."
-        return desk.go(INTEGRATION.at(made.id), said=said, kept="integration-new")
+        return desk.go(INTEGRATION.at(made.id), said=said, kept=f"integration-{made.kind}")
 
     @get("/integrations/{integration_id:int}", sync_to_thread=True)
     def one(self, integration_id: FromPath[int], desk: Given[Desk]) -> Response[str]:
