@@ -105,8 +105,8 @@ class Missing(msgspec.Struct, frozen=True, kw_only=True):
 class Import(msgspec.Struct, frozen=True, kw_only=True):
     """A file of leads. Once it is `done`: rows = created + updated + duplicate + suppressed + invalid. Before that, nothing of it is taken.
 
-    `mapping`: say what its columns mean (`start`); `queued`, `running`: a worker's turn; `failed`: `faults` say why. `indexing`: it is done, but for seconds
-    more a search by words does not find all of its leads yet, and `lead.created` is still to be told of them.
+    `mapping`: say what its columns mean (`start`); `queued`, `running`: a worker's turn; `failed`: `faults` say why. `indexing`: it is done, but for a
+    while more (under a minute for a million) a search by words does not find all of its leads yet, and `lead.created` is still to be told of them.
     """
 
     id: int
