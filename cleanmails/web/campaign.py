@@ -10,6 +10,7 @@ from litestar.response import Redirect
 from cleanmails.api.auth import Permission
 from cleanmails.api.campaigns import Campaign, Campaigns
 from cleanmails.api.changes import Changes
+from cleanmails.api.edits import described
 from cleanmails.api.explain import Explain
 from cleanmails.api.exports import Exports
 from cleanmails.api.forecast import CampaignForecast, Forecasts
@@ -119,6 +120,7 @@ class CampaignPage(Page):
             calls=(Changes.list_all, Exports.ledger_csv),
             activity=activity.told(rows[:_EVENTS], _EVENTS),
             types=activity.ALL,
+            described=described,
             changes=desk.ask(Changes.list_all, campaign_id=campaign_id, window=desk.window(limit=20, after="_")).items,
             next=desk.cursor(rows[_EVENTS - 1]["id"]) if len(rows) > _EVENTS else None,
         )
