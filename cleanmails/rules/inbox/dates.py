@@ -95,10 +95,12 @@ def resumes_on(text: str, sent: date) -> date | None:
             end = cue.end() + found[2]
             included = _INCLUSIVE.search(cue[0]) or _INCLUDED.search(words[end : end + NEAR // 3])
             return found[0] + timedelta(days=1) if included else found[0]
+    named = {day for day, _, _ in _dates(words, sent, vague=False)}
+    if named and _is_cjk(words):
+        return max(named)
     if span := _span(words, sent):
         return span
-    named = {day for day, _, _ in _dates(words, sent, vague=False)}
-    if len(named) == 1 or (named and _is_cjk(words)):
+    if len(named) == 1:
         return max(named)
     return _before(words, sent) or _for_a_while(words, sent)
 
@@ -127,6 +129,8 @@ def _span(words: str, sent: date) -> date | None:
     named = list(_DATE.finditer(words))
     for first, last in itertools.pairwise(named):
         day = _day(last, sent)
+        if first["weekday"] and last["weekday"]:
+            continue  # the days on which somebody is there
         if day is not None and sent <= day <= sent + LONGEST and _BETWEEN.fullmatch(words[first.end() : last.start()]):
             included = _INCLUDED.search(words[last.end() : last.end() + NEAR // 3])
             return day + timedelta(days=1) if included else day
