@@ -29,6 +29,8 @@ _SETTINGS: Final = {
     "max_wal_senders": "0",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
+    # A large import writes its WAL faster than the usual eight megabytes are emptied, and would wait for it.
+    "wal_buffers": "32MB",
     # Queues are tables that live by updates: vacuum early and without pauses.
     "autovacuum_naptime": "10s",
     "autovacuum_vacuum_cost_delay": "0",
