@@ -52,23 +52,22 @@ def page(
     db: Connection, workspace_id: int, wanted: Filter = ALL, *, after: int | None, limit: int, whole: bool = False
 ) -> list[Row]:
     """Leads in order of their ids. Words are looked for in the index, which a large import fills after it is done; `whole` misses none of its leads even then."""
-    arriving = is_arriving(db, workspace_id)
     values: dict[str, Any] = msgspec.structs.asdict(wanted) | {
         "workspace_id": workspace_id,
         "after": after or 0,
         "limit": limit,
         "reach": max(REACH, limit),
         "words": list(wanted.words),
-        "whole": arriving,
         "field": None if wanted.field is None else msgspec.json.encode(dict([wanted.field])).decode(),
     }
     if wanted.words:
-        return _found(db, sql("leads.search_whole") if whole and arriving else sql("leads.search"), values)
+        one_by_one = whole and is_arriving(db, workspace_id)
+        return _found(db, sql("leads.search_whole") if one_by_one else sql("leads.search"), values)
     near = sql("leads.near") if wanted.list_id is None else sql("leads.near_on_list")
     rows = _found(db, near, values)
     if len(rows) >= limit or wanted == Filter(list_id=wanted.list_id):
         return rows
-    return _found(db, _far(wanted), values)
+    return _found(db, _far(wanted), values | {"whole": is_arriving(db, workspace_id)})
 
 
 def changed(db: Connection, workspace_id: int, since: datetime, *, after: int | None, limit: int) -> list[Row]:
