@@ -140,6 +140,10 @@ UPDATE senders SET imap_host = 'localhost', imap_port = %(port)s::integer, imap_
 -- name: count_read
 SELECT coalesce(sum(uid), 0)::bigint AS n FROM mailbox_folders WHERE role = 'inbox';
 
+-- name: read_upto
+-- How far each of these mailboxes was read and settled.
+SELECT s.address, f.uid FROM mailbox_folders f JOIN senders s ON s.id = f.sender_id WHERE f.role = 'inbox' AND s.address = ANY (%(addresses)s::text[]);
+
 -- name: count_settled
 -- Messages that belong to a mail of ours, and were made facts.
 SELECT count(*) AS n FROM inbox_messages WHERE state = 'settled';

@@ -1,5 +1,6 @@
 """Leads in any number, for the planner's benchmark and for tests of how statements are carried out."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -134,6 +135,13 @@ def count_read(database: Database) -> int:
         row = db.execute(sql("bench.count_read")).fetchone()
     assert row is not None
     return int(row["n"])
+
+
+def read_upto(database: Database, addresses: Sequence[str]) -> dict[str, int]:
+    """Up to which number the messages of each of these senders' inboxes are facts."""
+    with database.transaction() as db:
+        rows = db.execute(sql("bench.read_upto"), {"addresses": list(addresses)}).fetchall()
+    return {row["address"]: row["uid"] for row in rows}
 
 
 def count_settled(database: Database) -> int:
