@@ -32,9 +32,12 @@ _AWAY: Final = re.compile(_TABLE["cues"]["away"])
 _END: Final = re.compile(r"[!?。！？]|\. ")
 _NUMBERS: Final = {name: int(number) for number, names in _TABLE["numbers"].items() for name in names}
 _UNITS: Final = {name: int(days) for days, names in _TABLE["units"].items() for name in names}
+_ALONE: Final = {name: int(days) for days, names in _TABLE["alone"].items() for name in names}
 _PARTS: Final = {name: int(day) for day, names in _TABLE["parts"].items() for name in names}
 _FEASTS: Final = {name: day for day, names in _TABLE["feasts"].items() for name in names}
-_VAGUE: Final = frozenset({"weekday", "tomorrow", "overmorrow", "week", "span", "part", "whole", "month", "feast"})
+_VAGUE: Final = frozenset(
+    {"weekday", "lone", "tomorrow", "overmorrow", "week", "span", "part", "whole", "month", "feast"}
+)
 """Days that are named by how far they are: they are meant only where a word beside them says that somebody is back."""
 
 _TO: Final = r"\s*(?:-|~|to|until|till|through|thru|au|al|a|ao|bis(?: zum)?|tot(?: en met)?|t/m|til|do|до|по|から|至|到)\s*(?:(?:including|il|le|el|den|the) )?"
@@ -71,6 +74,7 @@ _DATE: Final = re.compile(
     r"|(?P<overmorrow>\b(?:(?:the )?day after tomorrow|ubermorgen|apres-demain|pasado manana|dopodomani|overmorgen|depois de amanha|i overmorgen|i overmorgon|i ovrigt|ylihuomenna|pojutrze|pozitri|послезавтра)\b|明後日|后天|後天|모레)"
     rf"|(?P<tomorrow>\b(?:tomorrow|demain|manana|domani|amanha|i morgen|imorgon|huomenna|jutro|zitra|завтра|yarin)\b|明天|明日|내일)"
     rf"|(?P<span>\b(?:{_TABLE['cues']['ahead']}) (?P<n10>{_NUMBER}) (?:more |full |whole |working |business |weitere |ganze )?(?P<u10>{_words(_UNITS)})(?! ago\b)|(?P<n11>{_NUMBER}) ?(?P<u11>{_names(_UNITS)}) ?(?:{_TABLE['cues']['later']}))"
+    rf"|(?P<lone>\b(?:{_names(_ALONE)})\b)"
     rf"|(?P<part>\b(?P<p12>{_names(_PARTS)})[ -]?{_OF}(?P<m12>{_MONTH})\b(?:,? (?:de )?(?P<y12>20\d\d))?)"
     rf"|(?P<whole>\b(?:{_names(name for name, day in _PARTS.items() if day == 31)}) {_OF}(?:the |this |dieser |de l'|la |l'|lopende )?(?P<x13>next |nachster )?(?P<t13>{_names(_WHOLE)})\b)"
     rf"|(?P<feast>\b(?:(?:{_names(_TABLE['after']['words'])}|in|im|en|nel|no|w|i|v|в|until|till|bis|tot|hasta|do|до) )(?:the |dem |den |der |le |la |el |il |het |o |det )?(?P<f14>{_FEAST_WORDS})\b)"
@@ -190,6 +194,8 @@ def _vague(match: Mapping[str, str | None], sent: date) -> date | None:
         number, unit = match["n10"] or match["n11"] or "", match["u10"] or match["u11"] or ""
         count = int(number) if number.isdecimal() else _NUMBERS[number]
         return sent + timedelta(days=count * _UNITS[unit])
+    if match["lone"]:
+        return sent + timedelta(days=_ALONE[match["lone"]])
     if match["part"]:
         return _part(match["y12"], _MONTHS[match["m12"] or ""], _PARTS[match["p12"] or ""], sent)
     if match["whole"]:
