@@ -16,8 +16,8 @@ from cleanmails.rules import duties
 
 logger = log.get(__name__)
 
-EVERY_SECONDS = 2.0
-PATIENCE = 10.0
+EVERY_SECONDS = 1.0
+PATIENCE = 8.0
 """Seconds that work may stand in the pipe with nobody at it, before its message is taken for lost."""
 
 LIMIT = 5_000
@@ -30,7 +30,7 @@ BLIND = "The worker stopped between the final dot and the answer: the server may
 
 
 def keep(work: Work) -> None:
-    """The sweep's thread: every two seconds until the process stops."""
+    """The sweep's thread: every second until the process stops."""
     while not work.stop.wait(EVERY_SECONDS):
         try:
             sweep(work, apart=0.75 * EVERY_SECONDS)

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,6 +46,8 @@ class Breaker:
                 self._freeze()
             case "flush":
                 self._flush()
+            case "inbox":
+                self._deafen()
             case server:
                 self._crash(server)
 
@@ -131,6 +133,13 @@ class Breaker:
                 return
             time.sleep(0.05)
 
+    def _deafen(self) -> None:
+        """SIGKILL to whoever reads the mailboxes, whatever it is about to settle."""
+        for pid in self.workers({"inbox"}):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.done["inbox"] += 1
+
     def _crash(self, server: str) -> None:
         """Without a word. To Postgres SIGQUIT is its immediate shutdown; the supervisor starts it again."""
         name, number = {
@@ -154,9 +163,8 @@ class Breaker:
         while dict(self._on.supervisor.pids())["catcher"] == pid and not self._on.supervisor.wait(0.02):
             pass
 
-    def workers(self) -> list[int]:
+    def workers(self, groups: Collection[str] = ("plan", "render", "send", "inbox")) -> list[int]:
         """The worker processes themselves: the children of their keepers."""
-        groups = {"plan", "render", "send"}
         keepers = [pid for name, pid in self._on.supervisor.pids() if name.partition(".")[0] in groups]
         return [child for keeper in keepers for child in _children(keeper)]
 

@@ -14,8 +14,8 @@ from cleanmails.chaos.people import Stop
 from cleanmails.chaos.points import Passing
 from cleanmails.demo.catcher.store import Met
 
-STOPPED: Final = frozenset({"unsubscribed", "suppressed", "bounced"})
-"""Ends of a walk that need not have all its mails: somebody left, or the server said that the address is none."""
+STOPPED: Final = frozenset({"unsubscribed", "suppressed", "bounced", "replied"})
+"""Ends of a walk that need not have all its mails: somebody left or answered, or a server said, then or later, that the address is none."""
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,11 +83,19 @@ def concerned(met: Iterable[Met], deliveries: Iterable[Delivery], senders: Itera
     return found
 
 
-def disagreements(mails: Iterable[Mail], deliveries: Iterable[Delivery]) -> list[str]:
-    """Where the ledger's `sent` is not what the server has. What is `unknown` may be there or not; what bounced is not there."""
+def disagreements(mails: Iterable[Mail], deliveries: Iterable[Delivery], returned: Collection[str] = ()) -> list[str]:
+    """Where the ledger's `sent` is not what the server has. What is `unknown` may be there or not; what bounced is not there, unless it came back later
+    (the Message-IDs `returned`).
+    """
     there = {mail.message_id for mail in mails}
     absent = [row for row in deliveries if row.state == "sent" and row.message_id not in there]
-    present = [row for row in deliveries if row.state not in {"sent", "unknown"} and row.message_id in there]
+    present = [
+        row
+        for row in deliveries
+        if row.message_id in there
+        and row.state not in {"sent", "unknown"}
+        and not (row.state == "bounced" and row.message_id in returned)
+    ]
     return [
         *(f"delivery {row.id} is {row.state}, and is not at the server" for row in absent),
         *(f"delivery {row.id} is {row.state}, and is at the server" for row in present),
@@ -118,7 +126,7 @@ def _blind(passed: Collection[str], last: Passing) -> Blind | None:
 
 
 class Unknowns(msgspec.Struct, frozen=True):
-    """How many deliveries had to be unknown, how many were, and where the two part."""
+    """How many deliveries had to be unknown, how many were, be it that evidence has settled them since, and where the two part."""
 
     expected: int
     found: int
@@ -128,11 +136,11 @@ class Unknowns(msgspec.Struct, frozen=True):
 def unknowns(passings: Iterable[Passing], deliveries: Iterable[Delivery]) -> Unknowns:
     """Holds the unknown deliveries against those that were cut. Where the trace leaves it open, the ledger is right."""
     cut = blind(passings)
-    found = {row.id for row in deliveries if row.state == "unknown"}
+    found = {row.id for row in deliveries if row.was_unknown}
     must = {id for id, verdict in cut.items() if verdict is Blind.MUST}
     expected = must | (cut.keys() & found)
-    faults = [f"delivery {id} was cut between dot and answer, and is not unknown" for id in sorted(must - found)]
-    faults += [f"delivery {id} is unknown, and was not cut between dot and answer" for id in sorted(found - cut.keys())]
+    faults = [f"delivery {id} was cut between dot and answer, and was not unknown" for id in sorted(must - found)]
+    faults += [f"delivery {id} was unknown, and not cut between dot and answer" for id in sorted(found - cut.keys())]
     return Unknowns(len(expected), len(found), faults)
 
 

@@ -1,5 +1,6 @@
 """What the chaos test reads of the ledger, and how it lets time pass there. Its statements are its own: the product has no use for them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ import msgspec
 from cleanmails.ledger.db import Connection
 
 _DELIVERIES: Final = b"""
-SELECT d.id, d.campaign_id, d.lead_id, d.step, d.sender_id, d.state, d.message_id, d.sending_at, l.email
+SELECT d.id, d.campaign_id, d.lead_id, d.step, d.sender_id, d.state, d.message_id, d.sending_at, d.evidence, l.email
 FROM deliveries d JOIN leads l ON l.id = d.lead_id ORDER BY d.id
 """
 
@@ -21,6 +22,14 @@ JOIN list_leads ll ON ll.list_id = a.list_id
 JOIN leads l ON l.id = ll.lead_id
 LEFT JOIN campaign_leads cl ON cl.campaign_id = c.id AND cl.lead_id = l.id
 """
+
+_RECEIVED: Final = b"""
+SELECT d.message_id AS about, m.kind, m.campaign_id, l.email, count(*) AS settled, count(DISTINCT m.message_id) AS messages
+FROM inbox_messages m JOIN deliveries d ON d.id = m.delivery_id JOIN leads l ON l.id = m.lead_id
+WHERE m.state = 'settled' GROUP BY d.message_id, m.kind, m.campaign_id, l.email
+"""
+
+_SENT: Final = b"SELECT message_id FROM deliveries WHERE state = 'sent' AND message_id = ANY (%(ids)s::text[])"
 
 _SENDERS: Final = b"SELECT id, address, daily_limit FROM senders ORDER BY id"
 
@@ -58,6 +67,12 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str | None
     sending_at: datetime | None
     email: str
+    evidence: str | None = None
+
+    @property
+    def was_unknown(self) -> bool:
+        """Whether nobody knew whether it had gone out, be it that evidence has settled it since: a copy in its sender's Sent folder, a reply, a bounce."""
+        return self.state == "unknown" or self.evidence is not None
 
 
 class InPipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +93,17 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None
     outcome: str | None
     steps: int
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back `about` a mail, by its Message-ID: how often it was settled, and how many messages there were."""
+
+    about: str
+    kind: str
+    campaign_id: int
+    email: str
+    settled: int
+    messages: int
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +127,16 @@ def walks(db: Connection) -> list[Walk]:
 def senders(db: Connection) -> list[Sender]:
     """All of them."""
     return msgspec.convert(db.execute(_SENDERS).fetchall(), list[Sender])
+
+
+def received(db: Connection) -> list[Received]:
+    """All that came back and was settled."""
+    return msgspec.convert(db.execute(_RECEIVED).fetchall(), list[Received])
+
+
+def sent(db: Connection, message_ids: Iterable[str]) -> set[str]:
+    """Which of these the ledger holds as sent."""
+    return {row["message_id"] for row in db.execute(_SENT, {"ids": list(message_ids)}).fetchall()}
 
 
 def open_work(db: Connection) -> tuple[int, int]:

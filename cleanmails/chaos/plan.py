@@ -11,8 +11,8 @@ from cleanmails.chaos.points import POINTS
 ANYWHERE: Final = "anywhere"
 """A kill from outside, at whatever the process does just then."""
 
-OTHERS: Final = ("freeze", "flush", "valkey", "postgres", "mail server")
-"""`freeze`: SIGSTOP of a worker, and SIGCONT later; `flush`: FLUSHALL; the others are servers that end without a word and come again."""
+OTHERS: Final = ("freeze", "flush", "valkey", "postgres", "mail server", "inbox")
+"""`freeze`: SIGSTOP of a worker, and SIGCONT later; `flush`: FLUSHALL; `inbox`: SIGKILL of the worker that reads the mailboxes; the others are servers that end without a word and come again."""
 
 BETWEEN: Final = 8
 """Kills from one of the others to the next."""

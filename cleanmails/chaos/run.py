@@ -2,7 +2,7 @@
 
 The real processes on servers of their own, in a throwaway folder on 127.0.0.1: SIGKILL and SIGSTOP of workers, at random and at eight named points of a mail's
 way; FLUSHALL, and SIGKILL of Valkey; the immediate shutdown of Postgres; every message twice and shuffled; two schedulers; a mail server that drops, refuses,
-lets wait and goes silent; and people who unsubscribe, suppress and pause meanwhile. A seed repeats what breaks in which order.
+lets wait and goes silent; and people who unsubscribe, reply, suppress and pause meanwhile, and mails that come back. A seed repeats what breaks in which order.
 """
 
 import argparse

@@ -28,7 +28,7 @@ from cleanmails.errors import BusyError, CleanmailsError
 from cleanmails.ledger import invariants
 from cleanmails.ledger.db import Database
 
-WORKERS: Final = ("plan", "plan", "render", "render", "send", "send", "send", "upkeep")
+WORKERS: Final = ("plan", "plan", "render", "render", "send", "send", "send", "upkeep", "inbox")
 SEND_PROCESSES: Final = WORKERS.count("send")
 SEND_THREADS: Final = 8
 
@@ -123,16 +123,16 @@ def tell(on: Stage, points: Path, terms: Terms) -> Outcome:
     with Database(on.servers.database_url, size=4, name="chaos") as database, Watch(database) as watch:
         world = World(on, terms)
         breaker = Breaker(on, watch, orders, seed=terms.seed, lease=LEASE)
-        people = People(on, seed=terms.seed)
+        people = People(on, database, seed=terms.seed)
         _break(on, world, breaker, people, database, terms)
         breaker.relent()
         limit_overruns = world.over_limits(database)
         world.lift_limits()
-        _settle(on, database, lambda: watch.unhealed == 0)
+        _settle(on, database, lambda: watch.unhealed == 0 and people.listen())
         with database.transaction() as db:
             before = ledger.deliveries(db)
         unknowns = judge.unknowns(passings(points), before)
-        unknown_ids = {row.id for row in before if row.state == "unknown"}
+        unknown_ids = {row.id for row in before if row.was_unknown}
         decide(on, {mail.message_id for mail in world.mails()})
         insist(on, lambda: people.suppress_address(DOORKEEPER))
         _settle(on, database, world.completed)
@@ -305,9 +305,10 @@ def _judge(
     mails = world.mails()
     with database.transaction() as db:
         rows, walks, senders = ledger.deliveries(db), ledger.walks(db), ledger.senders(db)
+        received = ledger.received(db)
         broken = [each.name for each in invariants.INVARIANTS if invariants.violations(db, each)]
     lost = judge.lost(mails, rows, walks, people.stops)
-    wrong = judge.disagreements(mails, rows)
+    wrong = judge.disagreements(mails, rows, people.answers.keys())
     met = world.met()
     losers = {(each.campaign_id, each.email) for each in lost}
     return Outcome(
@@ -330,6 +331,11 @@ def _judge(
             *(f"the invariant {name} is broken" for name in broken),
             *(each.words for each in lost),
             *wrong,
+            *(
+                f"what came back about {each.about} was settled twice"
+                for each in received
+                if each.settled > each.messages
+            ),
             *unknowns.faults,
         ],
     )

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from cleanmails.chaos import judge
@@ -71,6 +72,20 @@ def test_the_ledgers_sent_is_what_the_server_has():
     assert judge.disagreements([mail(1)], [delivery(1, "deferred")]) == ["delivery 1 is deferred, and is at the server"]
 
 
+def test_what_came_back_later_was_at_the_server():
+    [words] = judge.disagreements([mail(1)], [delivery(1, "bounced")])
+    assert "bounced, and is at the server" in words
+    assert judge.disagreements([mail(1)], [delivery(1, "bounced")], {mail(1).message_id}) == []
+
+
+def test_a_reply_stops_its_campaign_and_a_bounce_stops_all():
+    reply = Stop(kind="replied", answered=NOW, email="bob@corp.example", campaign_id=1)
+    bounce = Stop(kind="bounced", answered=NOW, email="bob@corp.example")
+    assert [reply.covers("bob@corp.example", id) for id in (1, 2)] == [True, False]
+    assert reply.covers("eve@corp.example", 1) is False
+    assert bounce.covers("bob@corp.example", 2) is True
+
+
 def attempt(*points):
     """One attempt's passings; a point with a `!` is where its worker was killed."""
     names = ("before_data", "after_354", *points)
@@ -105,6 +120,8 @@ def test_unknown_is_exactly_what_was_cut():
     cut = attempt("before_dot", "after_dot!")
     fine = judge.unknowns(cut, [delivery(1, "unknown")])
     assert (fine.expected, fine.found, fine.faults) == (1, 1, [])
+    settled = judge.unknowns(cut, [msgspec.structs.replace(delivery(1, "sent"), evidence="A copy is in Sent.")])
+    assert (settled.expected, settled.found, settled.faults) == (1, 1, [])
     missed = judge.unknowns(cut, [delivery(1, "deferred")])
     assert (missed.expected, missed.found, len(missed.faults)) == (1, 0, 1)
     invented = judge.unknowns([], [delivery(1, "unknown")])
