@@ -400,7 +400,7 @@ def test_a_sweep_that_fails_is_followed_by_the_next(new_work, monkeypatch):
     work = new_work()
     tried = []
 
-    def fail(_work):
+    def fail(_work, **_apart):
         tried.append(1)
         if len(tried) == 2:
             work.stop.set()
@@ -408,7 +408,7 @@ def test_a_sweep_that_fails_is_followed_by_the_next(new_work, monkeypatch):
 
     monkeypatch.setattr(sweep, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(sweep, "sweep", fail)
-    thread = threading.Thread(target=sweep.keep, args=(work,))
+    thread = threading.Thread(target=sweep.keep, args=(work,), daemon=True)
     thread.start()
     thread.join(timeout=30)
     assert len(tried) == 2
