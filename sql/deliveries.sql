@@ -126,7 +126,7 @@ WHERE id = ANY (%(ids)s::bigint[]) AND worker_id = %(worker_id)s::bigint AND sta
 -- name: release_sender
 -- The same for the mails of one sender, of whom a process sends one chunk at a time.
 UPDATE deliveries SET worker_id = NULL, queued_at = clock_timestamp()
-WHERE sender_id = %(sender_id)s::bigint AND worker_id = %(worker_id)s::bigint AND state IN ('rendered', 'sending');
+WHERE sender_id = %(sender_id)s::bigint AND worker_id = %(worker_id)s::bigint AND (state IN ('planned', 'rendered', 'sending')) IS TRUE AND state <> 'planned';
 
 -- name: let_go
 -- A worker that cannot send these now (a provider's rate) gives them back to the queue untouched.
@@ -144,7 +144,7 @@ WHERE d.id = t.id AND d.token = t.token AND d.state = 'planned';
 -- A send worker takes what is ready of one sender, the oldest first, and learns in the same read what may stand against each mail.
 WITH mine AS MATERIALIZED (
     SELECT id FROM deliveries
-    WHERE sender_id = %(sender_id)s::bigint AND state = 'rendered' AND worker_id IS NULL
+    WHERE sender_id = %(sender_id)s::bigint AND (state IN ('planned', 'rendered', 'sending')) IS TRUE AND state = 'rendered' AND worker_id IS NULL
     ORDER BY id LIMIT %(limit)s::integer FOR NO KEY UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE deliveries d SET token = nextval('fences'), worker_id = %(worker_id)s::bigint
@@ -290,7 +290,7 @@ SET health = EXCLUDED.health, lowest = least(h.lowest, EXCLUDED.lowest), errors 
 SELECT d.id, d.token, d.campaign_id, d.lead_id, d.sender_id, d.state, d.worker_id
 FROM deliveries d
 LEFT JOIN workers w ON w.id = d.worker_id
-WHERE d.state IN ('planned', 'rendered', 'sending')
+WHERE (d.state IN ('planned', 'rendered', 'sending')) IS TRUE
   AND CASE WHEN d.worker_id IS NULL THEN d.queued_at < clock_timestamp() - %(patience)s::float8 * interval '1 second'
            ELSE w.id IS NULL OR w.seen_at < clock_timestamp() - %(lease)s::float8 * interval '1 second' END
 ORDER BY d.id

@@ -27,7 +27,7 @@ ORDER BY c.id;
 -- name: pipe
 -- How many mails of each sender and provider are on their way: planned and not settled.
 SELECT sender_id, provider, count(*)::integer AS n
-FROM deliveries WHERE state IN ('planned', 'rendered', 'sending')
+FROM deliveries WHERE (state IN ('planned', 'rendered', 'sending')) IS TRUE
 GROUP BY sender_id, provider;
 
 -- name: senders

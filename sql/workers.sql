@@ -18,7 +18,7 @@ DELETE FROM workers WHERE id = %(id)s::bigint;
 -- Workers long dead whose deliveries have all been taken from them; kept for ten minutes so that a person can see who died.
 DELETE FROM workers w
 WHERE w.seen_at < clock_timestamp() - interval '10 minutes'
-  AND NOT EXISTS (SELECT FROM deliveries d WHERE d.worker_id = w.id AND d.state IN ('planned', 'rendered', 'sending'));
+  AND NOT EXISTS (SELECT FROM deliveries d WHERE d.worker_id = w.id AND (d.state IN ('planned', 'rendered', 'sending')) IS TRUE);
 
 -- name: all_workers
 SELECT id, kind, host, pid, started_at, seen_at, extract(epoch FROM clock_timestamp() - seen_at)::float8 AS age

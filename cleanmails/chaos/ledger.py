@@ -35,11 +35,11 @@ _SENDERS: Final = b"SELECT id, address, daily_limit FROM senders ORDER BY id"
 
 _OPEN: Final = b"""
 SELECT (SELECT count(*) FROM campaign_leads WHERE state IN ('waiting', 'in_flight')) AS walks,
-       (SELECT count(*) FROM deliveries WHERE state IN ('planned', 'rendered', 'sending')) AS mails
+       (SELECT count(*) FROM deliveries WHERE (state IN ('planned', 'rendered', 'sending')) IS TRUE) AS mails
 """
 
 _PIPE: Final = b"""
-SELECT id, state, worker_id, queued_at FROM deliveries WHERE state IN ('planned', 'rendered', 'sending')
+SELECT id, state, worker_id, queued_at FROM deliveries WHERE (state IN ('planned', 'rendered', 'sending')) IS TRUE
 """
 
 # Rows that somebody works on are left for the next time.

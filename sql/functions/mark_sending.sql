@@ -14,14 +14,14 @@ BEGIN
     PERFORM pg_advisory_xact_lock_shared(2, id::integer) FROM (SELECT id FROM unnest(sender_ids) AS t (id) ORDER BY id) t;
     RETURN QUERY
     WITH walk AS MATERIALIZED (
-        SELECT asked.*
+        SELECT asked.*, cl.state
         FROM unnest(ids, tokens, campaign_ids, lead_ids, sender_ids, worker_ids, gaps) AS asked (id, token, campaign_id, lead_id, sender_id, worker_id, gap)
-        JOIN campaign_leads cl ON cl.campaign_id = asked.campaign_id AND cl.lead_id = asked.lead_id AND cl.state = 'in_flight'
+        JOIN campaign_leads cl ON cl.campaign_id = asked.campaign_id AND cl.lead_id = asked.lead_id
         ORDER BY cl.campaign_id, cl.lead_id
         FOR NO KEY UPDATE OF cl
     ), mine AS MATERIALIZED (
         SELECT walk.* FROM walk JOIN deliveries d ON d.id = walk.id AND d.campaign_id = walk.campaign_id AND d.lead_id = walk.lead_id
-        WHERE d.token = walk.token AND d.state = 'rendered' AND (d.not_after IS NULL OR d.not_after > clock_timestamp())
+        WHERE walk.state = 'in_flight' AND d.token = walk.token AND d.state = 'rendered' AND (d.not_after IS NULL OR d.not_after > clock_timestamp())
         ORDER BY d.id
         FOR NO KEY UPDATE OF d
     ), allowed AS MATERIALIZED (
