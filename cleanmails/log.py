@@ -5,6 +5,7 @@
 
 import logging
 import sys
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -31,6 +32,7 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 def configure(form: Literal["json", "console"], *, level: str = "INFO") -> None:
     """Send structlog and the standard library's loggers through one renderer to stdout. Call once per process, at its start."""
+    logging._srcfile = None  # as the standard library's manual advises: no line says where it was written, so nobody looks
     structlog.configure(
         processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -40,7 +42,7 @@ def configure(form: Literal["json", "console"], *, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_shared(), processors=[_without_internals, *_ending(form)]
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_shared()], processors=[_without_internals, *_ending(form)]
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
@@ -63,6 +65,7 @@ def _without_secrets(key: object, value: object) -> object:
     return value
 
 
+@lru_cache(maxsize=1024)
 def _looks_secret(key: str) -> bool:
     """`key`, `private_key` and `x-api-key` are; `keyword` and `monkey` are not."""
     words = key.lower().replace("-", "_")
@@ -74,7 +77,6 @@ def _shared() -> list[Processor]:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         redact,
     ]

@@ -161,3 +161,7 @@ WITH made AS (
     INSERT INTO list_leads (list_id, lead_id) SELECT made.id, people.id FROM made CROSS JOIN people
 )
 SELECT id FROM made;
+
+-- name: sending_time
+-- Seconds from the moment a campaign's first mail was planned to that at which the ledger had its last mail as sent.
+SELECT extract(epoch FROM max(settled_at) - min(planned_at))::float8 AS seconds FROM deliveries WHERE campaign_id = %(campaign_id)s::bigint AND state = 'sent';

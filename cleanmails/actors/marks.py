@@ -20,8 +20,9 @@ a near one."""
 class Turn:
     """A mark that waits for its answer, or for its turn to ask."""
 
-    def __init__(self, mark: Mark) -> None:
+    def __init__(self, mark: Mark, thread: int | None) -> None:
         self.mark = mark
+        self.thread = thread
         self.called = threading.Event()
         self.granted: bool | None = None
         self.error: BaseException | None = None
@@ -61,9 +62,9 @@ class Marks:
 
     def ask(self, mark: Mark) -> bool:
         """Whether the dot may be written: then that is committed. BusyError: the ledger does not answer; whether it was granted, nobody knows, so no dot."""
-        turn, me = Turn(mark), threading.get_ident()
+        me = threading.get_ident()
         with self._lock:
-            on_a_round = me in self._coming
+            turn = Turn(mark, me if me in self._coming else None)
             self._here()
             self._waiting.append(turn)
             first, self._asking = not self._asking, True
@@ -71,9 +72,6 @@ class Marks:
             turn.called.wait()
         if not turn.answered:
             self._ask_for_all()
-        if on_a_round:
-            with self._lock:
-                self._coming.add(me)  # with the next mail, once the server has answered
         if turn.error is not None:
             raise turn.error
         return bool(turn.granted)
@@ -95,6 +93,8 @@ class Marks:
                 turn.error = error
         finally:
             with self._lock:
+                # With the next mail, once the server has answered: whoever asks now waits for them, or two halves would ask by turns.
+                self._coming.update(turn.thread for turn in turns if turn.thread is not None)
                 following = self._waiting[:1]
                 self._asking = bool(following)
             for turn in turns + following:

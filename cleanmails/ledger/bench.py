@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from cleanmails.ledger.db import Database, Row
+from cleanmails.ledger.db import Connection, Database, Row
 from cleanmails.ledger.statements import sql
 
 
@@ -164,3 +164,10 @@ def make_addresses(database: Database, leads: int, domains: int) -> tuple[int, i
     with database.transaction() as db:
         db.execute(sql("bench.analyze"))
     return workspace["id"], made["id"]
+
+
+def sending_time(db: Connection, campaign_id: int) -> float:
+    """Seconds from the planning of a campaign's first mail to the settling of its last."""
+    row = db.execute(sql("bench.sending_time"), {"campaign_id": campaign_id}).fetchone()
+    assert row is not None
+    return float(row["seconds"])
