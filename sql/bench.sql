@@ -95,6 +95,12 @@ UPDATE campaigns SET status = 'paused' WHERE id = ANY (%(campaigns)s::bigint[]);
 -- name: analyze
 ANALYZE;
 
+-- name: vacuum
+VACUUM (ANALYZE);
+
+-- name: checkpoint
+CHECKPOINT;
+
 -- name: make_sent
 -- The mail of each walk, sent an hour ago, with five links.
 INSERT INTO deliveries (workspace_id, campaign_id, lead_id, step, sender_id, provider, state, attempts, token, planned_at, queued_at, rendered_at, sending_at,
