@@ -4,6 +4,15 @@
 -- One planner at a time: a second one finds the lock taken and has nothing to do.
 SELECT pg_try_advisory_xact_lock(4, 1) AS mine, now() AS now;
 
+-- name: take_turn
+-- The same, and when it was taken: a round of nothing is mostly the asking.
+WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(4, 1) AS mine),
+noted AS (
+    INSERT INTO duties (name, done_at) SELECT 'plan', clock_timestamp() FROM turn WHERE mine
+    ON CONFLICT (name) DO UPDATE SET done_at = EXCLUDED.done_at
+)
+SELECT mine, now() AS now FROM turn;
+
 -- name: campaigns
 -- Running campaigns, or those asked for, each with its steps, its senders and the counts of its current run.
 SELECT c.id, c.workspace_id, c.name, c.status, c.launch_at, c.schedule, c.track_opens, c.track_clicks, c.on_sender_loss,

@@ -70,11 +70,10 @@ def plan_round(work: Work, at: datetime | None = None) -> int:
     """One round: gather, decide, act, commit, then enqueue. Returns how many mails were planned. `at` stands for the ledger's time where time is virtual."""
     begun = stopwatch()
     with work.database.transaction() as db:
-        now = planning.try_lock(db)
+        now = planning.take_turn(db)
         if now is None:
             return 0
         now = at or now
-        workers.did(db, "plan")
         done = _complete(db, now)
         snapshot, strangers = gather(work, db, now)
         planning.step_aside(db, [_stranger(walk, now) for walk in strangers])

@@ -38,7 +38,15 @@ class Written(msgspec.Struct, frozen=True):
 
 def try_lock(db: Connection) -> datetime | None:
     """The ledger's clock if this transaction is the one planner now, None if another one is at it."""
-    row = db.execute(sql("planning.try_lock")).fetchone()
+    return _turn(db.execute(sql("planning.try_lock")).fetchone())
+
+
+def take_turn(db: Connection) -> datetime | None:
+    """The same for a round, whose time is noted (`duties`)."""
+    return _turn(db.execute(sql("planning.take_turn")).fetchone())
+
+
+def _turn(row: Row | None) -> datetime | None:
     assert row is not None
     now: datetime = row["now"]
     return now if row["mine"] else None
