@@ -32,7 +32,8 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 def configure(form: Literal["json", "console"], *, level: str = "INFO") -> None:
     """Send structlog and the standard library's loggers through one renderer to stdout. Call once per process, at its start."""
-    logging._srcfile = None  # as the standard library's manual advises: no line says where it was written, so nobody looks
+    # As the library's manual advises: no line says where it was written, so nobody need look.
+    logging._srcfile = None  # noqa: SLF001
     structlog.configure(
         processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -42,7 +43,8 @@ def configure(form: Literal["json", "console"], *, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_shared()], processors=[_without_internals, *_ending(form)]
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_shared()],
+            processors=[_without_internals, *_ending(form)],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)

@@ -151,7 +151,9 @@ def _check_free(host: str, port: int) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        raise StartError(f"Port {port} of {host} cannot be used: {error.strerror}. Stop what uses it first.") from error
+        raise StartError(
+            f"Port {port} of {host} cannot be used: {os.strerror(error.errno or 0)}. Stop what uses it first."
+        ) from error
 
 
 def _answers(host: str, port: int, path: str) -> bool:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from socket import AF_INET, AF_INET6, create_server, socket
 from typing import Final
 
 import uvicorn
@@ -16,6 +17,7 @@ from litestar.types import ControllerRouterHandler
 from cleanmails import log
 from cleanmails import settings as configuration
 from cleanmails.api.app import Routes, routed
+from cleanmails.errors import SettingsError
 from cleanmails.ledger.db import Database
 from cleanmails.settings import Settings
 from cleanmails.web.campaign import CampaignPage
@@ -100,12 +102,11 @@ def serve(app: Litestar, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn has its own handlers while it runs, drains, and then raises the signal once more for whoever was there before: for this one.
         signal.signal(number, lambda *_: sys.exit(0))
+    listening = _listen(settings.host, settings.port)
     _log.info("web.started", url=settings.public_url, host=settings.host, port=settings.port)
-    try:
-        uvicorn.run(
+    server = uvicorn.Server(
+        uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             loop="uvloop",
             http="httptools",
             lifespan="on",
@@ -117,8 +118,23 @@ def serve(app: Litestar, settings: Settings) -> None:
             timeout_graceful_shutdown=DRAIN_SECONDS,
             timeout_keep_alive=30,
         )
+    )
+    try:
+        server.run(sockets=[listening])
     finally:
         _log.info("web.stopped")
+    if not server.started:
+        sys.exit(1)  # why stands in the log
+
+
+def _listen(host: str, port: int) -> socket:
+    """Where requests come in: from now on they wait until they are answered. SettingsError if somebody has the port."""
+    try:
+        return create_server((host, port), family=AF_INET6 if ":" in host else AF_INET, backlog=2048)
+    except OSError as error:
+        raise SettingsError(
+            f"Port {port} of {host} cannot be used: {os.strerror(error.errno or 0)}. Stop what uses it, or set PORT to another one."
+        ) from error
 
 
 def _waker(redis_url: str) -> Callable[[str], None]:

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cleanmails.api.auth import COOKIE
+from tests.ports import free_port
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
@@ -31,8 +31,7 @@ HARMLESS = re.compile(
 @contextmanager
 def web(database_url: str, redis_url: str, **environment: str) -> Iterator[str]:
     """A web process; yields its address."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     given = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "PORT": str(port), **environment}
     process = subprocess.Popen([sys.executable, "-m", "cleanmails.cli", "web"], env=given, stdout=subprocess.DEVNULL)
     try:

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -19,6 +18,7 @@ from cleanmails.mail import html
 from cleanmails.mail.tokens import Purpose, Tokens, link_url, pixel_url
 from cleanmails.records import LinkSlot, Resolved
 from cleanmails.vault import Vault
+from tests.ports import free_port
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
@@ -29,8 +29,7 @@ FLAGS = [
 @pytest.fixture
 def server(database_url, redis_url):
     """The address of a running web process; it stops when told, and what it held is in the ledger then."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "PORT": str(port)}
     process = subprocess.Popen(
         [sys.executable, "-m", "cleanmails.cli", "web"], env=environment, stdout=subprocess.PIPE, text=True

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from cleanmails.api.owner import first_owner
 from cleanmails.ledger.db import Database
+from tests.ports import free_port
 from tests.web.test_recipient import FLAGS
 
 PATIENCE = 60_000
@@ -59,8 +59,7 @@ def world(database_url, redis_url, tmp_path):
     """The running whole: the dashboard's address, the owner's password, and the stand-in for the world."""
     with Database(database_url, size=1) as database:
         password = first_owner(database, "owner@agency.example")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     plain = {**os.environ, "CLEANMAILS_LOG": "json", "PYTHONUNBUFFERED": "1"}
     with ExitStack() as stack:
         catcher = stack.enter_context(
