@@ -5,6 +5,6 @@ PYTHON ?= python3
 up demo test env machine screenshots:
 	@$(PYTHON) run.py $@ $(ARGS)
 
-# Some seventeen minutes on two cores: 500 workers killed over 20,000 mails. What it prints stands in the README.
+# Some twelve minutes on two cores: 500 workers killed over 20,000 mails. What it prints stands in the README.
 chaos:
 	@$(PYTHON) run.py chaos --kills 500 --messages 20000 $(ARGS)
