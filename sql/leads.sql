@@ -3,24 +3,48 @@
 -- Pages are in the order of the ids. Each way of finding has a statement of its own, with the same filter; they are planned anew each time (`ledger/leads.py`), so that
 -- what is not asked for costs nothing. `near` looks at the next few thousand and fills a page of whatever is common; `far` then enters by what is rare.
 
+-- part: columns
+-- What is told of a lead, `l`.
+l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
+l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+
+-- part: filter
+-- Whether a lead, `l`, is asked for; what is NULL is not asked.
+(%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
+AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
+AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
+AND (%(list_id)s::bigint IS NULL OR EXISTS (SELECT FROM list_leads ll WHERE ll.list_id = %(list_id)s::bigint AND ll.lead_id = l.id))
+AND (%(campaign_id)s::bigint IS NULL
+     OR EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = l.id
+                AND (%(walk)s::text IS NULL OR %(walk)s::text IN (cl.state, cl.outcome))))
+AND (%(engagement)s::text IS NULL
+     OR (%(engagement)s::text IN ('not_mailed', 'silent')) IS DISTINCT FROM EXISTS (
+         SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
+         WHERE cl.lead_id = l.id AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)
+           AND CASE %(engagement)s::text WHEN 'opened' THEN d.opened_at IS NOT NULL WHEN 'clicked' THEN d.clicked_at IS NOT NULL
+                    WHEN 'replied' THEN d.replied_at IS NOT NULL WHEN 'bounced' THEN d.state = 'bounced'
+                    WHEN 'silent' THEN d.opened_at IS NOT NULL OR d.clicked_at IS NOT NULL OR d.replied_at IS NOT NULL
+                    ELSE d.sending_at IS NOT NULL END))
+AND (%(engagement)s::text IS DISTINCT FROM 'silent'
+     OR EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
+                WHERE cl.lead_id = l.id AND d.sending_at IS NOT NULL
+                  AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)))
+
 -- name: read_lead
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
-       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+SELECT {{columns}}
 FROM leads l
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id = %(id)s::bigint;
 
 -- name: changed
 -- Since a time, as they changed.
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
-       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+SELECT {{columns}}
 FROM leads l
 WHERE l.workspace_id = %(workspace_id)s::bigint AND (l.updated_at, l.id) > (%(since)s::timestamptz, %(after)s::bigint) AND l.updated_at < %(until)s::timestamptz
 ORDER BY l.updated_at, l.id LIMIT %(limit)s::integer;
 
 -- name: near
 -- Among the next `reach` leads of the workspace, those included that an import has yet to index.
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
-       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+SELECT {{columns}}
 FROM ((SELECT *, id + 0 AS place FROM leads WHERE workspace_id = %(workspace_id)s::bigint AND arriving IS NULL AND id + 0 > %(after)s::bigint
        ORDER BY place LIMIT %(reach)s::integer)
       UNION ALL
@@ -28,133 +52,39 @@ FROM ((SELECT *, id + 0 AS place FROM leads WHERE workspace_id = %(workspace_id)
        CROSS JOIN LATERAL (SELECT *, id + 0 AS place FROM leads WHERE arriving = i.id AND id > %(after)s::bigint ORDER BY id LIMIT %(reach)s::integer) a
        WHERE i.workspace_id = %(workspace_id)s::bigint AND i.phase = 'indexing')
       ORDER BY place LIMIT %(reach)s::integer) l
-WHERE (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
-  AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
-  AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
-  AND (%(list_id)s::bigint IS NULL OR EXISTS (SELECT FROM list_leads ll WHERE ll.list_id = %(list_id)s::bigint AND ll.lead_id = l.id))
-  AND (%(campaign_id)s::bigint IS NULL
-       OR EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = l.id
-                  AND (%(walk)s::text IS NULL OR %(walk)s::text IN (cl.state, cl.outcome))))
-  AND (%(engagement)s::text IS NULL
-       OR (%(engagement)s::text IN ('not_mailed', 'silent')) IS DISTINCT FROM EXISTS (
-           SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-           WHERE cl.lead_id = l.id AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)
-             AND CASE %(engagement)s::text WHEN 'opened' THEN d.opened_at IS NOT NULL WHEN 'clicked' THEN d.clicked_at IS NOT NULL
-                      WHEN 'replied' THEN d.replied_at IS NOT NULL WHEN 'bounced' THEN d.state = 'bounced'
-                      WHEN 'silent' THEN d.opened_at IS NOT NULL OR d.clicked_at IS NOT NULL OR d.replied_at IS NOT NULL
-                      ELSE d.sending_at IS NOT NULL END))
-  AND (%(engagement)s::text IS DISTINCT FROM 'silent'
-       OR EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-                  WHERE cl.lead_id = l.id AND d.sending_at IS NOT NULL
-                    AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)))
+WHERE {{filter}}
 ORDER BY l.place LIMIT %(limit)s::integer;
 
 -- name: near_on_list
 -- Among the next `reach` leads of a list.
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
-       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+SELECT {{columns}}
 FROM (SELECT lead_id FROM list_leads WHERE list_id = %(list_id)s::bigint AND lead_id > %(after)s::bigint ORDER BY lead_id LIMIT %(reach)s::integer) m
 JOIN leads l ON l.id = m.lead_id AND l.workspace_id = %(workspace_id)s::bigint
-WHERE (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
-  AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
-  AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
-  AND (%(list_id)s::bigint IS NULL OR EXISTS (SELECT FROM list_leads ll WHERE ll.list_id = %(list_id)s::bigint AND ll.lead_id = l.id))
-  AND (%(campaign_id)s::bigint IS NULL
-       OR EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = l.id
-                  AND (%(walk)s::text IS NULL OR %(walk)s::text IN (cl.state, cl.outcome))))
-  AND (%(engagement)s::text IS NULL
-       OR (%(engagement)s::text IN ('not_mailed', 'silent')) IS DISTINCT FROM EXISTS (
-           SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-           WHERE cl.lead_id = l.id AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)
-             AND CASE %(engagement)s::text WHEN 'opened' THEN d.opened_at IS NOT NULL WHEN 'clicked' THEN d.clicked_at IS NOT NULL
-                      WHEN 'replied' THEN d.replied_at IS NOT NULL WHEN 'bounced' THEN d.state = 'bounced'
-                      WHEN 'silent' THEN d.opened_at IS NOT NULL OR d.clicked_at IS NOT NULL OR d.replied_at IS NOT NULL
-                      ELSE d.sending_at IS NOT NULL END))
-  AND (%(engagement)s::text IS DISTINCT FROM 'silent'
-       OR EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-                  WHERE cl.lead_id = l.id AND d.sending_at IS NOT NULL
-                    AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)))
+WHERE {{filter}}
 ORDER BY l.id LIMIT %(limit)s::integer;
 
 -- name: far
 -- Wherever they are. What an import has yet to index is left out unless `whole` is asked for: then no index of tags and fields can be entered.
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
-       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+SELECT {{columns}}
 FROM leads l
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id > %(after)s::bigint AND (%(whole)s::boolean OR l.arriving IS NULL)
-  AND (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
-  AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
-  AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
-  AND (%(list_id)s::bigint IS NULL OR EXISTS (SELECT FROM list_leads ll WHERE ll.list_id = %(list_id)s::bigint AND ll.lead_id = l.id))
-  AND (%(campaign_id)s::bigint IS NULL
-       OR EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = l.id
-                  AND (%(walk)s::text IS NULL OR %(walk)s::text IN (cl.state, cl.outcome))))
-  AND (%(engagement)s::text IS NULL
-       OR (%(engagement)s::text IN ('not_mailed', 'silent')) IS DISTINCT FROM EXISTS (
-           SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-           WHERE cl.lead_id = l.id AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)
-             AND CASE %(engagement)s::text WHEN 'opened' THEN d.opened_at IS NOT NULL WHEN 'clicked' THEN d.clicked_at IS NOT NULL
-                      WHEN 'replied' THEN d.replied_at IS NOT NULL WHEN 'bounced' THEN d.state = 'bounced'
-                      WHEN 'silent' THEN d.opened_at IS NOT NULL OR d.clicked_at IS NOT NULL OR d.replied_at IS NOT NULL
-                      ELSE d.sending_at IS NOT NULL END))
-  AND (%(engagement)s::text IS DISTINCT FROM 'silent'
-       OR EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-                  WHERE cl.lead_id = l.id AND d.sending_at IS NOT NULL
-                    AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)))
+  AND {{filter}}
 ORDER BY l.id LIMIT %(limit)s::integer;
 
 -- name: far_on_list
 -- On a list: entered by it.
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
-       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+SELECT {{columns}}
 FROM list_leads m JOIN leads l ON l.id = m.lead_id AND l.workspace_id = %(workspace_id)s::bigint
 WHERE m.list_id = %(list_id)s::bigint AND m.lead_id > %(after)s::bigint
-  AND (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
-  AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
-  AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
-  AND (%(list_id)s::bigint IS NULL OR EXISTS (SELECT FROM list_leads ll WHERE ll.list_id = %(list_id)s::bigint AND ll.lead_id = l.id))
-  AND (%(campaign_id)s::bigint IS NULL
-       OR EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = l.id
-                  AND (%(walk)s::text IS NULL OR %(walk)s::text IN (cl.state, cl.outcome))))
-  AND (%(engagement)s::text IS NULL
-       OR (%(engagement)s::text IN ('not_mailed', 'silent')) IS DISTINCT FROM EXISTS (
-           SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-           WHERE cl.lead_id = l.id AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)
-             AND CASE %(engagement)s::text WHEN 'opened' THEN d.opened_at IS NOT NULL WHEN 'clicked' THEN d.clicked_at IS NOT NULL
-                      WHEN 'replied' THEN d.replied_at IS NOT NULL WHEN 'bounced' THEN d.state = 'bounced'
-                      WHEN 'silent' THEN d.opened_at IS NOT NULL OR d.clicked_at IS NOT NULL OR d.replied_at IS NOT NULL
-                      ELSE d.sending_at IS NOT NULL END))
-  AND (%(engagement)s::text IS DISTINCT FROM 'silent'
-       OR EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-                  WHERE cl.lead_id = l.id AND d.sending_at IS NOT NULL
-                    AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)))
+  AND {{filter}}
 ORDER BY m.lead_id LIMIT %(limit)s::integer;
 
 -- name: far_in_campaign
 -- In a campaign: entered by it.
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
-       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+SELECT {{columns}}
 FROM campaign_leads m JOIN leads l ON l.id = m.lead_id AND l.workspace_id = %(workspace_id)s::bigint
 WHERE m.campaign_id = %(campaign_id)s::bigint AND m.lead_id > %(after)s::bigint
-  AND (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
-  AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
-  AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
-  AND (%(list_id)s::bigint IS NULL OR EXISTS (SELECT FROM list_leads ll WHERE ll.list_id = %(list_id)s::bigint AND ll.lead_id = l.id))
-  AND (%(campaign_id)s::bigint IS NULL
-       OR EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = l.id
-                  AND (%(walk)s::text IS NULL OR %(walk)s::text IN (cl.state, cl.outcome))))
-  AND (%(engagement)s::text IS NULL
-       OR (%(engagement)s::text IN ('not_mailed', 'silent')) IS DISTINCT FROM EXISTS (
-           SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-           WHERE cl.lead_id = l.id AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)
-             AND CASE %(engagement)s::text WHEN 'opened' THEN d.opened_at IS NOT NULL WHEN 'clicked' THEN d.clicked_at IS NOT NULL
-                      WHEN 'replied' THEN d.replied_at IS NOT NULL WHEN 'bounced' THEN d.state = 'bounced'
-                      WHEN 'silent' THEN d.opened_at IS NOT NULL OR d.clicked_at IS NOT NULL OR d.replied_at IS NOT NULL
-                      ELSE d.sending_at IS NOT NULL END))
-  AND (%(engagement)s::text IS DISTINCT FROM 'silent'
-       OR EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-                  WHERE cl.lead_id = l.id AND d.sending_at IS NOT NULL
-                    AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)))
+  AND {{filter}}
 ORDER BY m.lead_id LIMIT %(limit)s::integer;
 
 -- name: far_engaged
@@ -172,28 +102,9 @@ WITH engaged AS (
     SELECT lead_id FROM deliveries
     WHERE %(engagement)s::text = 'bounced' AND workspace_id = %(workspace_id)s::bigint AND lead_id > %(after)s::bigint AND state = 'bounced'
 )
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
-       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+SELECT {{columns}}
 FROM (SELECT DISTINCT lead_id FROM engaged) m JOIN leads l ON l.id = m.lead_id AND l.workspace_id = %(workspace_id)s::bigint
-WHERE (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
-  AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
-  AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
-  AND (%(list_id)s::bigint IS NULL OR EXISTS (SELECT FROM list_leads ll WHERE ll.list_id = %(list_id)s::bigint AND ll.lead_id = l.id))
-  AND (%(campaign_id)s::bigint IS NULL
-       OR EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = l.id
-                  AND (%(walk)s::text IS NULL OR %(walk)s::text IN (cl.state, cl.outcome))))
-  AND (%(engagement)s::text IS NULL
-       OR (%(engagement)s::text IN ('not_mailed', 'silent')) IS DISTINCT FROM EXISTS (
-           SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-           WHERE cl.lead_id = l.id AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)
-             AND CASE %(engagement)s::text WHEN 'opened' THEN d.opened_at IS NOT NULL WHEN 'clicked' THEN d.clicked_at IS NOT NULL
-                      WHEN 'replied' THEN d.replied_at IS NOT NULL WHEN 'bounced' THEN d.state = 'bounced'
-                      WHEN 'silent' THEN d.opened_at IS NOT NULL OR d.clicked_at IS NOT NULL OR d.replied_at IS NOT NULL
-                      ELSE d.sending_at IS NOT NULL END))
-  AND (%(engagement)s::text IS DISTINCT FROM 'silent'
-       OR EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-                  WHERE cl.lead_id = l.id AND d.sending_at IS NOT NULL
-                    AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)))
+WHERE {{filter}}
 ORDER BY l.id LIMIT %(limit)s::integer;
 
 -- name: search
@@ -207,31 +118,12 @@ WITH RECURSIVE blocks AS (
 )
 SELECT l.*
 FROM blocks CROSS JOIN LATERAL (
-    SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
-       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+    SELECT {{columns}}
     FROM leads l
     WHERE lead_words(l.workspace_id, l.id, l.email || ' ' || l.first_name || ' ' || l.last_name || ' ' || l.company)
           @@ (SELECT string_agg('''' || %(workspace_id)s::bigint || '.' || blocks.block || '/' || replace(replace(word, '\', '\\'), '''', '''''') || ''':*', ' & ') FROM unnest(%(words)s::text[]) AS word)::tsquery
       AND l.arriving IS NULL AND l.workspace_id + 0 = %(workspace_id)s::bigint AND l.id + 0 > %(after)s::bigint
-      AND (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
-      AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
-      AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
-      AND (%(list_id)s::bigint IS NULL OR EXISTS (SELECT FROM list_leads ll WHERE ll.list_id = %(list_id)s::bigint AND ll.lead_id = l.id))
-      AND (%(campaign_id)s::bigint IS NULL
-           OR EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = l.id
-                      AND (%(walk)s::text IS NULL OR %(walk)s::text IN (cl.state, cl.outcome))))
-      AND (%(engagement)s::text IS NULL
-           OR (%(engagement)s::text IN ('not_mailed', 'silent')) IS DISTINCT FROM EXISTS (
-               SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-               WHERE cl.lead_id = l.id AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)
-                 AND CASE %(engagement)s::text WHEN 'opened' THEN d.opened_at IS NOT NULL WHEN 'clicked' THEN d.clicked_at IS NOT NULL
-                          WHEN 'replied' THEN d.replied_at IS NOT NULL WHEN 'bounced' THEN d.state = 'bounced'
-                          WHEN 'silent' THEN d.opened_at IS NOT NULL OR d.clicked_at IS NOT NULL OR d.replied_at IS NOT NULL
-                          ELSE d.sending_at IS NOT NULL END))
-      AND (%(engagement)s::text IS DISTINCT FROM 'silent'
-           OR EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-                      WHERE cl.lead_id = l.id AND d.sending_at IS NOT NULL
-                        AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)))
+      AND {{filter}}
     ORDER BY l.id + 0 LIMIT %(limit)s::integer
 ) l
 WHERE blocks.block IS NOT NULL
@@ -239,31 +131,12 @@ LIMIT %(limit)s::integer;
 
 -- name: search_whole
 -- The same of all leads, one by one: for what must not miss any while an import is being indexed.
-SELECT l.id, l.email, l.first_name, l.last_name, l.company, l.fields, l.status, l.validation, l.validation_reasons, l.source, l.lawful_basis, l.tags,
-       l.created_at, l.updated_at, ARRAY(SELECT o.list_id FROM list_leads o WHERE o.lead_id = l.id ORDER BY o.list_id) AS lists
+SELECT {{columns}}
 FROM leads l
 WHERE l.workspace_id = %(workspace_id)s::bigint AND l.id > %(after)s::bigint
   AND lead_words(0, 0, l.email || ' ' || l.first_name || ' ' || l.last_name || ' ' || l.company)
       @@ (SELECT string_agg('''0.0/' || replace(replace(word, '\', '\\'), '''', '''''') || ''':*', ' & ') FROM unnest(%(words)s::text[]) AS word)::tsquery
-  AND (%(status)s::text IS NULL OR l.status = %(status)s::text) AND (%(validation)s::text IS NULL OR l.validation = %(validation)s::text)
-  AND (%(tag)s::text IS NULL OR l.tags @> ARRAY[%(tag)s::text]) AND (%(field)s::jsonb IS NULL OR l.fields @> %(field)s::jsonb)
-  AND (%(domain)s::text IS NULL OR l.domain = %(domain)s::text)
-  AND (%(list_id)s::bigint IS NULL OR EXISTS (SELECT FROM list_leads ll WHERE ll.list_id = %(list_id)s::bigint AND ll.lead_id = l.id))
-  AND (%(campaign_id)s::bigint IS NULL
-       OR EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = l.id
-                  AND (%(walk)s::text IS NULL OR %(walk)s::text IN (cl.state, cl.outcome))))
-  AND (%(engagement)s::text IS NULL
-       OR (%(engagement)s::text IN ('not_mailed', 'silent')) IS DISTINCT FROM EXISTS (
-           SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-           WHERE cl.lead_id = l.id AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)
-             AND CASE %(engagement)s::text WHEN 'opened' THEN d.opened_at IS NOT NULL WHEN 'clicked' THEN d.clicked_at IS NOT NULL
-                      WHEN 'replied' THEN d.replied_at IS NOT NULL WHEN 'bounced' THEN d.state = 'bounced'
-                      WHEN 'silent' THEN d.opened_at IS NOT NULL OR d.clicked_at IS NOT NULL OR d.replied_at IS NOT NULL
-                      ELSE d.sending_at IS NOT NULL END))
-  AND (%(engagement)s::text IS DISTINCT FROM 'silent'
-       OR EXISTS (SELECT FROM campaign_leads cl JOIN deliveries d ON d.campaign_id = cl.campaign_id AND d.lead_id = cl.lead_id
-                  WHERE cl.lead_id = l.id AND d.sending_at IS NOT NULL
-                    AND (%(campaign_id)s::bigint IS NULL OR cl.campaign_id = %(campaign_id)s::bigint)))
+  AND {{filter}}
 ORDER BY l.id LIMIT %(limit)s::integer;
 
 -- name: is_arriving

@@ -1,5 +1,13 @@
 -- What the planner gathers and what it writes. It enters from the few running campaigns and the few senders with room, never from the many due.
 
+-- part: standing
+-- How a walk stands: what was tried of its step, `d`, and became of its last mail, `last`; how it must end because its lead, `l`, may not be mailed.
+coalesce(d.tries, 0) AS attempt, d.id IS NOT NULL AS judged, last.id IS NOT NULL AS mailed, last.opened_at, last.clicked_at,
+CASE WHEN l.status <> 'active' THEN l.status WHEN l.validation = 'invalid' THEN 'invalid'
+     WHEN EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
+       OR EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'domain' AND s.value = l.domain)
+     THEN 'suppressed' END AS stopped
+
 -- name: try_lock
 -- One planner at a time: a second one finds the lock taken and has nothing to do.
 SELECT pg_try_advisory_xact_lock(4, 1) AS mine, now() AS now;
@@ -100,11 +108,7 @@ WITH due AS MATERIALIZED (
     ) w
 )
 SELECT due.*, l.email, coalesce(rd.provider, '') AS provider,
-       coalesce(d.tries, 0) AS attempt, d.id IS NOT NULL AS judged, last.id IS NOT NULL AS mailed, last.opened_at, last.clicked_at,
-       CASE WHEN l.status <> 'active' THEN l.status WHEN l.validation = 'invalid' THEN 'invalid'
-            WHEN EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
-              OR EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'domain' AND s.value = l.domain)
-            THEN 'suppressed' END AS stopped
+       {{standing}}
 FROM due
 JOIN leads l ON l.id = due.lead_id
 LEFT JOIN recipient_domains rd ON rd.name = l.domain
@@ -223,11 +227,7 @@ RETURNING c.id, c.workspace_id;
 -- One walk as the planner would see it, whatever its state; without locks.
 SELECT cl.campaign_id, cl.lead_id, cl.state, cl.step, cl.due_at, cl.settled_at, cl.sender_id, cl.outcome, cl.hold_reason,
        l.email, coalesce(rd.provider, '') AS provider,
-       coalesce(d.tries, 0) AS attempt, d.id IS NOT NULL AS judged, last.id IS NOT NULL AS mailed, last.opened_at, last.clicked_at,
-       CASE WHEN l.status <> 'active' THEN l.status WHEN l.validation = 'invalid' THEN 'invalid'
-            WHEN EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
-              OR EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'domain' AND s.value = l.domain)
-            THEN 'suppressed' END AS stopped
+       {{standing}}
 FROM campaign_leads cl
 JOIN leads l ON l.id = cl.lead_id
 LEFT JOIN recipient_domains rd ON rd.name = l.domain
@@ -239,11 +239,7 @@ WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = %(lead_id)s::big
 -- A sample of campaigns' due walks as the planner would see them, the oldest few of each sender and of those that have none yet; without locks.
 SELECT cl.campaign_id, cl.lead_id, cl.state, cl.step, cl.due_at, cl.settled_at, cl.sender_id, cl.outcome, cl.hold_reason,
        l.email, coalesce(rd.provider, '') AS provider,
-       coalesce(d.tries, 0) AS attempt, d.id IS NOT NULL AS judged, last.id IS NOT NULL AS mailed, last.opened_at, last.clicked_at,
-       CASE WHEN l.status <> 'active' THEN l.status WHEN l.validation = 'invalid' THEN 'invalid'
-            WHEN EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
-              OR EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'domain' AND s.value = l.domain)
-            THEN 'suppressed' END AS stopped
+       {{standing}}
 FROM unnest(%(campaigns)s::bigint[]) AS c (id)
 CROSS JOIN LATERAL (
     SELECT w.lead_id

@@ -1,5 +1,18 @@
 -- Mailboxes that campaigns send by.
 
+-- part: seen
+-- Senders as people see them, each with its domain, its inbox and its grant, and what it has used up of its UTC day.
+SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today, coalesce(u.answers, 0) AS answers_today,
+       b.checked_at AS inbox_checked_at, b.idle AS inbox_idle, b.error_code AS inbox_error_code, b.error AS inbox_error, b.failed_at AS inbox_failed_at,
+       b.due_at AS inbox_due_at, (SELECT count(*) FROM messages_set_aside a WHERE a.sender_id = s.id) AS inbox_set_aside,
+       g.provider AS oauth_provider, g.account AS oauth_account, g.granted_at AS oauth_granted_at, g.error AS oauth_error, g.refused_at AS oauth_refused_at,
+       day_limit(s, %(today)s) AS limit_today
+FROM senders s
+LEFT JOIN domains d ON d.id = s.domain_id
+LEFT JOIN mailboxes b ON b.sender_id = s.id
+LEFT JOIN oauth_grants g ON g.sender_id = s.id
+LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
+
 -- name: next_id
 -- A password is sealed for the row that it will stand in, so the row's id is drawn first.
 SELECT nextval(pg_get_serial_sequence('senders', 'id')) AS id;
@@ -20,30 +33,12 @@ RETURNING id;
 
 -- name: read_sender
 -- With its domain, and what it has used up of its UTC day.
-SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today, coalesce(u.answers, 0) AS answers_today,
-       b.checked_at AS inbox_checked_at, b.idle AS inbox_idle, b.error_code AS inbox_error_code, b.error AS inbox_error, b.failed_at AS inbox_failed_at,
-       b.due_at AS inbox_due_at, (SELECT count(*) FROM messages_set_aside a WHERE a.sender_id = s.id) AS inbox_set_aside,
-       g.provider AS oauth_provider, g.account AS oauth_account, g.granted_at AS oauth_granted_at, g.error AS oauth_error, g.refused_at AS oauth_refused_at,
-       day_limit(s, %(today)s) AS limit_today
-FROM senders s
-LEFT JOIN domains d ON d.id = s.domain_id
-LEFT JOIN mailboxes b ON b.sender_id = s.id
-LEFT JOIN oauth_grants g ON g.sender_id = s.id
-LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
+{{seen}}
 WHERE s.workspace_id = %(workspace_id)s AND s.id = %(id)s AND s.deleted_at IS NULL;
 
 -- name: list_senders
 -- A page of them. `q` is a part of the address or the name; `standing` is the status as people see it: one that is ready and rests is cooling down.
-SELECT s.*, d.name AS domain_name, d.status AS domain_status, coalesce(u.used, 0) AS used_today, coalesce(u.answers, 0) AS answers_today,
-       b.checked_at AS inbox_checked_at, b.idle AS inbox_idle, b.error_code AS inbox_error_code, b.error AS inbox_error, b.failed_at AS inbox_failed_at,
-       b.due_at AS inbox_due_at, (SELECT count(*) FROM messages_set_aside a WHERE a.sender_id = s.id) AS inbox_set_aside,
-       g.provider AS oauth_provider, g.account AS oauth_account, g.granted_at AS oauth_granted_at, g.error AS oauth_error, g.refused_at AS oauth_refused_at,
-       day_limit(s, %(today)s) AS limit_today
-FROM senders s
-LEFT JOIN domains d ON d.id = s.domain_id
-LEFT JOIN mailboxes b ON b.sender_id = s.id
-LEFT JOIN oauth_grants g ON g.sender_id = s.id
-LEFT JOIN sender_days u ON u.sender_id = s.id AND u.day = %(today)s
+{{seen}}
 WHERE s.workspace_id = %(workspace_id)s AND s.deleted_at IS NULL
   AND CASE WHEN %(since)s::timestamptz IS NULL THEN s.id > coalesce(%(after)s::bigint, 0)
            ELSE (s.updated_at, s.id) > (%(since)s::timestamptz, coalesce(%(after)s::bigint, 0)) AND s.updated_at < %(until)s::timestamptz END

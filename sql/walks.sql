@@ -1,5 +1,10 @@
 -- Walks: one lead's way through one campaign (`campaign_leads`). Locks are taken in one order everywhere: walks by (campaign_id, lead_id), then deliveries.
 
+-- part: told
+-- What is told of a walk: `delivery` and `reason` are of the step at which it stands.
+cl.lead_id, l.email, l.first_name, l.last_name, l.company, cl.state, cl.step, cl.due_at, cl.sender_id, s.address AS sender, cl.settled_at,
+cl.hold_reason, cl.outcome, d.state AS delivery, d.reason, cl.enrolled_at, cl.ended_at
+
 -- name: enroll
 -- All leads of a campaign's lists that may be mailed, each once, whichever lists it is on. Who walks or has walked already is left as he is.
 INSERT INTO campaign_leads (campaign_id, lead_id, workspace_id, due_at)
@@ -112,9 +117,8 @@ UPDATE campaign_leads cl SET state = 'waiting', due_at = now(), hold_reason = NU
 FROM held WHERE cl.campaign_id = held.campaign_id AND cl.lead_id = held.lead_id;
 
 -- name: page
--- A campaign's walks with their leads, in order of the leads' ids, of one state, with an address that begins so; `delivery` and `reason` are of the step at which each stands.
-SELECT cl.lead_id, l.email, l.first_name, l.last_name, l.company, cl.state, cl.step, cl.due_at, cl.sender_id, s.address AS sender, cl.settled_at,
-       cl.hold_reason, cl.outcome, d.state AS delivery, d.reason, cl.enrolled_at, cl.ended_at
+-- A campaign's walks with their leads, in order of the leads' ids, of one state, with an address that begins so.
+SELECT {{told}}
 FROM campaign_leads cl
 JOIN leads l ON l.id = cl.lead_id
 LEFT JOIN senders s ON s.id = cl.sender_id
@@ -126,8 +130,7 @@ ORDER BY cl.lead_id LIMIT %(limit)s::integer;
 
 -- name: page_ended
 -- The same of walks that ended in one of these ways: the first of each, brought together, so that a way in which few of a million ended costs no more than others.
-SELECT cl.lead_id, l.email, l.first_name, l.last_name, l.company, cl.state, cl.step, cl.due_at, cl.sender_id, s.address AS sender, cl.settled_at,
-       cl.hold_reason, cl.outcome, d.state AS delivery, d.reason, cl.enrolled_at, cl.ended_at
+SELECT {{told}}
 FROM unnest(%(outcomes)s::text[]) AS o (outcome)
 CROSS JOIN LATERAL (
     SELECT e.* FROM campaign_leads e

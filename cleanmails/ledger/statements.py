@@ -1,13 +1,17 @@
 """Named SQL statements, read once from `sql/*.sql`.
 
 A statement begins with a line `-- name: verb_noun`, says why it is there in the comment below, and is called for as `sql("file.verb_noun")`.
-Parameters are named (`%(lead_id)s`); no SQL text is ever put together in Python.
+Parameters are named (`%(lead_id)s`). What several statements of a file say alike is a part, `-- part: filter`, and stands in them as `{{filter}}`. Other than that
+no SQL text is ever put together in Python.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-_NAME = re.compile(r"^-- name: ([a-z_]+)\s*$", re.MULTILINE)
+_HEAD = re.compile(r"^-- (name|part): ([a-z_]+)\s*$", re.MULTILINE)
+_PART = re.compile(r"\{\{([a-z_]+)\}\}")
+_COMMENT = re.compile(r"\A(?:--.*\n)+")
 
 
 def folder() -> Path:
@@ -20,13 +24,24 @@ def folder() -> Path:
 def _read() -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for path in sorted(folder().glob("*.sql")):
-        parts = _NAME.split(path.read_text())
-        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+        parts: dict[str, str] = {}
+        for name, text in statements(path.read_text(), parts):
             key = f"{path.stem}.{name}"
             if key in found:
                 raise ValueError(f"{path.name} defines the statement {name} twice")
-            found[key] = text.strip().rstrip(";").encode()
+            found[key] = text.encode()
     return found
+
+
+def statements(text: str, parts: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """The statements of a file by name, with their parts in place; `parts` takes up those that the file defines. KeyError for one that is not defined before."""
+    pieces = _HEAD.split(text)
+    for kind, name, piece in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        whole = _PART.sub(lambda part: parts[part[1]], piece.strip())
+        if kind == "part":
+            parts[name] = _COMMENT.sub("", whole)
+        else:
+            yield name, whole.rstrip(";")
 
 
 STATEMENTS = _read()
