@@ -6,9 +6,11 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
+from litestar.di import Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from cleanmails.api.auth import Permission, Principal
 from cleanmails.api.body import Id
@@ -180,6 +182,37 @@ class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def among(
+    status: FromQuery[LeadStatus | None] = None,
+    search: Search = None,
+    validation: FromQuery[Validation | None] = None,
+    tag: Tagged = None,
+    field: FieldAsked = None,
+    value: ValueAsked = None,
+    domain: AtDomain = None,
+    campaign_id: InCampaign = None,
+    walk: Walk = None,
+    engagement: Engaged = None,
+) -> LeadFilter:
+    """The filter that stands in an address, but for the list, which some addresses have elsewhere."""
+    return LeadFilter(
+        status=status,
+        search=search,
+        validation=validation,
+        tag=tag,
+        field=field,
+        value=value,
+        domain=domain,
+        campaign_id=campaign_id,
+        walk=walk,
+        engagement=engagement,
+    )
+
+
+FILTERED: Final[Mapping[str, Provide]] = {"among": Provide(among, sync_to_thread=False)}
+"""`dependencies` of a handler that finds leads."""
+
+
 class LeadBulk(msgspec.Struct, frozen=True, kw_only=True):
     """Something to be done to many leads: those named in `ids`, or all that a `filter` finds (at most 10,000 a request).
 
@@ -242,42 +275,21 @@ class Leads(Controller):
                 raise ConflictError("There is a lead with this address; change that one.", code="lead_exists")
             return lead(leads.read(db, workspace, row["lead_id"]))
 
-    @get(sync_to_thread=True, dependencies=SYNCED)
+    @get(sync_to_thread=True, dependencies={**SYNCED, **FILTERED})
     def list_all(
         self,
         database: Given[Database],
         principal: Given[Principal],
         window: Given[Window],
-        status: FromQuery[LeadStatus | None] = None,
-        search: Search = None,
-        validation: FromQuery[Validation | None] = None,
-        tag: Tagged = None,
-        field: FieldAsked = None,
-        value: ValueAsked = None,
-        domain: AtDomain = None,
+        among: Given[LeadFilter],
         list_id: OnList = None,
-        campaign_id: InCampaign = None,
-        walk: Walk = None,
-        engagement: Engaged = None,
     ) -> Page[Lead]:
         """List the leads, oldest first, or find those that fit all that is asked for.
 
         `updated_after` finds those that changed, whatever else they are, and so stands alone. Its `updated_at` tells of all of a lead but `lists`: who is on a list
         is asked for by `list_id`.
         """
-        wanted = LeadFilter(
-            status=status,
-            search=search,
-            validation=validation,
-            tag=tag,
-            field=field,
-            value=value,
-            domain=domain,
-            list_id=list_id,
-            campaign_id=campaign_id,
-            walk=walk,
-            engagement=engagement,
-        ).wanted()
+        wanted = replace(among, list_id=list_id).wanted()
         if window.since is not None and wanted != ALL:
             raise InvalidError([Fault("updated_after", "alone", "Ask for what changed, or for what fits a filter.")])
         with database.transaction() as db:
@@ -287,37 +299,16 @@ class Leads(Controller):
                 rows = leads.page(db, principal.workspace_id, wanted, after=window.after, limit=window.fetch)
         return page(rows, window, lead)
 
-    @get("/download", sync_to_thread=True, media_type="text/csv")
+    @get("/download", sync_to_thread=True, media_type="text/csv", dependencies=FILTERED)
     def download(
         self,
         database: Given[Database],
         principal: Given[Principal],
-        status: FromQuery[LeadStatus | None] = None,
-        search: Search = None,
-        validation: FromQuery[Validation | None] = None,
-        tag: Tagged = None,
-        field: FieldAsked = None,
-        value: ValueAsked = None,
-        domain: AtDomain = None,
+        among: Given[LeadFilter],
         list_id: OnList = None,
-        campaign_id: InCampaign = None,
-        walk: Walk = None,
-        engagement: Engaged = None,
     ) -> Stream:
         """Download leads as CSV that is safe to open in a spreadsheet: all, or those that fit all that is asked for. Each extra field has a column."""
-        wanted = LeadFilter(
-            status=status,
-            search=search,
-            validation=validation,
-            tag=tag,
-            field=field,
-            value=value,
-            domain=domain,
-            list_id=list_id,
-            campaign_id=campaign_id,
-            walk=walk,
-            engagement=engagement,
-        ).wanted()
+        wanted = replace(among, list_id=list_id).wanted()
         headers = {"Content-Disposition": 'attachment; filename="leads.csv"'}
         return Stream(_csv(database, principal.workspace_id, wanted), media_type="text/csv", headers=headers)
 

@@ -7,31 +7,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec.structs import replace
 
 from cleanmails.api.auth import Principal
 from cleanmails.api.body import Id
 from cleanmails.api.fields import Title
 from cleanmails.api.given import Given
-from cleanmails.api.leads import (
-    AtDomain,
-    Engaged,
-    FieldAsked,
-    InCampaign,
-    Lead,
-    LeadFilter,
-    NewLead,
-    Search,
-    Tagged,
-    ValueAsked,
-    Walk,
-    lead,
-)
+from cleanmails.api.leads import FILTERED, Lead, LeadFilter, NewLead, lead
 from cleanmails.api.pages import SYNCED, Page, Window, page
 from cleanmails.api.reference import also
 from cleanmails.errors import Fault, NotFoundError
 from cleanmails.ledger import imports, leads, lists
 from cleanmails.ledger.db import Database
-from cleanmails.records import LeadStatus, Validation
 
 MOST_LEADS = 1_000
 BODY_LIMIT = 10_000_000
@@ -218,38 +205,17 @@ class Lists(Controller):
                 lists.remove_leads(db, workspace, list_id, found)
             return ListChanged(list=_list(lists.read(db, workspace, list_id)), leads=len(found))
 
-    @get("/{list_id:int}/leads", sync_to_thread=True)
+    @get("/{list_id:int}/leads", sync_to_thread=True, dependencies=FILTERED)
     def list_leads(
         self,
         list_id: FromPath[int],
         database: Given[Database],
         principal: Given[Principal],
         window: Given[Window],
-        status: FromQuery[LeadStatus | None] = None,
-        search: Search = None,
-        validation: FromQuery[Validation | None] = None,
-        tag: Tagged = None,
-        field: FieldAsked = None,
-        value: ValueAsked = None,
-        domain: AtDomain = None,
-        campaign_id: InCampaign = None,
-        walk: Walk = None,
-        engagement: Engaged = None,
+        among: Given[LeadFilter],
     ) -> Page[Lead]:
         """List the leads on a list, or find those of them that fit all that is asked for."""
-        wanted = LeadFilter(
-            status=status,
-            search=search,
-            validation=validation,
-            tag=tag,
-            field=field,
-            value=value,
-            domain=domain,
-            list_id=list_id,
-            campaign_id=campaign_id,
-            walk=walk,
-            engagement=engagement,
-        ).wanted()
+        wanted = replace(among, list_id=list_id).wanted()
         with database.transaction() as db:
             lists.read(db, principal.workspace_id, list_id)
             rows = leads.page(db, principal.workspace_id, wanted, after=window.after, limit=window.fetch)

@@ -9,9 +9,10 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from cleanmails.api import pages
 from cleanmails.api.auth import Permission
 from cleanmails.api.given import Given
-from cleanmails.api.leads import Lead, Leads, TagCount
+from cleanmails.api.leads import Lead, LeadFilter, Leads, TagCount
 from cleanmails.api.lists import Lists
 from cleanmails.api.personal_data import PersonalData
 from cleanmails.api.suppressions import Suppressions
@@ -40,7 +41,7 @@ class LeadPages(Page):
     @get("/leads", sync_to_thread=True)
     def all(self, desk: Given[Desk]) -> Response[str]:
         """Search and filter, and act on those that are ticked."""
-        found = desk.ask(Leads.list_all, **filters(desk))
+        found = found_leads(desk)
         return desk.page(
             "leads.html",
             here="leads",
@@ -178,6 +179,12 @@ class LeadPages(Page):
             sheet=sheet,
             lists=named_lists(desk),
         )
+
+
+def found_leads(desk: Desk, list_id: int | None = None) -> pages.Page[Lead]:
+    """A page of the leads that the address asks for, of all or of those on a list."""
+    found: pages.Page[Lead] = desk.ask(Leads.list_all, among=LeadFilter(**filters(desk)), list_id=list_id)
+    return found
 
 
 def filters(desk: Desk) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from litestar.response import Redirect, Stream
 
 from cleanmails.api.given import Given
 from cleanmails.api.imports import FILE_LIMIT, Column, Import, Imports, ImportStart
-from cleanmails.api.leads import Leads
 from cleanmails.api.lists import Lists
 from cleanmails.api.pages import page
 from cleanmails.errors import CleanmailsError, InvalidError
@@ -17,7 +16,7 @@ from cleanmails.records import LawfulBasis
 from cleanmails.rules import content
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
-from cleanmails.web.leads import download, filters, named_lists
+from cleanmails.web.leads import download, found_leads, named_lists
 from cleanmails.web.tables import csv, csv_address, every, sought
 
 _TARGETS: Final = {
@@ -201,7 +200,7 @@ class ListPages(Page):
             calls=[Lists.read, Lists.list_leads, Lists.join, Imports.create],
             status=status,
             list=row | {"leads": desk.sizes([list_id])[list_id]},
-            leads=desk.ask(Leads.list_all, **filters(desk) | {"list_id": list_id}),
+            leads=found_leads(desk, list_id),
             uploads=desk.ask(Imports.list_all, list_id=list_id),
             csv=download(desk, list_id=list_id),
             back=desk.here(after=None),
