@@ -135,13 +135,8 @@ DELETE FROM campaigns WHERE id = %(id)s::bigint AND status <> 'running'
 RETURNING id;
 
 -- name: forget_deliveries
--- Of a campaign that is gone, with their bytes.
-WITH gone AS (
-    DELETE FROM deliveries WHERE campaign_id = %(id)s::bigint RETURNING id
-), bytes AS (
-    DELETE FROM mails m USING gone WHERE m.delivery_id = gone.id
-)
-DELETE FROM attempts a USING gone WHERE a.delivery_id = gone.id;
+-- Of a campaign that is gone.
+DELETE FROM deliveries WHERE campaign_id = %(id)s::bigint RETURNING id;
 
 -- name: deliveries
 -- What was, is and will be sent, by lead and step; `cursor` orders it as the unique key of the ledger does.

@@ -253,8 +253,13 @@ CROSS JOIN LATERAL (SELECT held.state = 'in_flight' OR (held.state = 'held' AND 
 WHERE cl.campaign_id = t.campaign_id AND cl.lead_id = t.lead_id;
 
 -- name: drop_bytes
--- Bytes of mails that are settled for good.
+-- Bytes of mails that are settled for good. A statement of its own after the one that settles them: it sees what was rendered while their rows were waited for.
 DELETE FROM mails WHERE delivery_id = ANY (%(ids)s::bigint[]);
+
+-- name: forget
+-- What was kept of deliveries that were just deleted: their bytes and attempts. A statement of its own, for the same reason.
+WITH bytes AS (DELETE FROM mails WHERE delivery_id = ANY (%(ids)s::bigint[]))
+DELETE FROM attempts WHERE delivery_id = ANY (%(ids)s::bigint[]);
 
 -- name: give_back_day
 -- Marks that ended in a refusal do not count against the sender's day.

@@ -201,15 +201,10 @@ DELETE FROM leads WHERE workspace_id = %(workspace_id)s::bigint AND id = ANY (%(
 RETURNING id;
 
 -- name: forget_deliveries
--- Of leads that are gone, with their bytes. Found campaign by campaign: their walks are gone too.
-WITH gone AS (
-    DELETE FROM deliveries d USING campaigns c
-    WHERE c.workspace_id = %(workspace_id)s::bigint AND d.campaign_id = c.id AND d.lead_id = ANY (%(ids)s::bigint[])
-    RETURNING d.id
-), bytes AS (
-    DELETE FROM mails m USING gone WHERE m.delivery_id = gone.id
-)
-DELETE FROM attempts a USING gone WHERE a.delivery_id = gone.id;
+-- Of leads that are gone. Found campaign by campaign: their walks are gone too.
+DELETE FROM deliveries d USING campaigns c
+WHERE c.workspace_id = %(workspace_id)s::bigint AND d.campaign_id = c.id AND d.lead_id = ANY (%(ids)s::bigint[])
+RETURNING d.id;
 
 -- name: leave_lists
 -- Of leads that are gone.

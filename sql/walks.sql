@@ -74,13 +74,10 @@ RETURNING cl.campaign_id, cl.lead_id;
 -- name: cancel_deliveries
 -- What was prepared for walks that ended. A statement of its own, after their rows are held: it sees what was planned while they were waited for.
 -- What is `sending` or `unknown` is left alone: that mail may be out.
-WITH cancelled AS (
-    UPDATE deliveries d SET state = 'cancelled', settled_at = now(), reason = %(reason)s::text, worker_id = NULL
-    FROM unnest(%(campaigns)s::bigint[], %(leads)s::bigint[]) AS t (campaign_id, lead_id)
-    WHERE d.campaign_id = t.campaign_id AND d.lead_id = t.lead_id AND d.state IN ('planned', 'rendered', 'deferred', 'held')
-    RETURNING d.id
-)
-DELETE FROM mails m USING cancelled WHERE m.delivery_id = cancelled.id;
+UPDATE deliveries d SET state = 'cancelled', settled_at = now(), reason = %(reason)s::text, worker_id = NULL
+FROM unnest(%(campaigns)s::bigint[], %(leads)s::bigint[]) AS t (campaign_id, lead_id)
+WHERE d.campaign_id = t.campaign_id AND d.lead_id = t.lead_id AND d.state IN ('planned', 'rendered', 'deferred', 'held')
+RETURNING d.id;
 
 -- name: hold_walks
 -- All walks of these leads, in the one order, before anything else of them is touched.

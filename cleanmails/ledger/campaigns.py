@@ -12,6 +12,7 @@ import msgspec
 from cleanmails.errors import NotFoundError, StateError
 from cleanmails.ledger import campaign_runs, events, lists, sync, walks
 from cleanmails.ledger.db import Connection, Row
+from cleanmails.ledger.deliveries import forget
 from cleanmails.ledger.events import Event
 from cleanmails.ledger.statements import sql
 from cleanmails.records import CampaignStatus, DeliveryState, OnSenderLoss, Step
@@ -169,7 +170,8 @@ def delete(db: Connection, workspace_id: int, campaign_id: int, *, user_id: int 
         )
     db.execute(sql("campaigns.delete_campaign"), {"id": campaign_id})
     # A statement of its own: a planner that was at one of its walks was waited for.
-    db.execute(sql("campaigns.forget_deliveries"), {"id": campaign_id})
+    gone = db.execute(sql("campaigns.forget_deliveries"), {"id": campaign_id})
+    forget(db, [row["id"] for row in gone])
     tell(db, workspace_id, campaign_id, "campaign.deleted", name=current["name"], user_id=user_id)
 
 

@@ -257,6 +257,11 @@ def drop_bytes(db: Connection, ids: Sequence[int]) -> None:
     db.execute(sql("deliveries.drop_bytes"), {"ids": list(ids)})
 
 
+def forget(db: Connection, ids: Sequence[int]) -> None:
+    """Forgets the bytes and attempts of deliveries that were just deleted."""
+    db.execute(sql("deliveries.forget"), {"ids": list(ids)})
+
+
 def give_back_day(db: Connection, refused: Mapping[tuple[int, date], int]) -> None:
     """Takes marks that ended in a refusal off the sender's day."""
     rows = [(sender_id, day, n) for (sender_id, day), n in sorted(refused.items())]

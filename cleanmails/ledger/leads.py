@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from cleanmails.errors import NotFoundError, StateError
-from cleanmails.ledger import sync, walks
+from cleanmails.ledger import deliveries, sync, walks
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
 from cleanmails.records import LeadStatus, Validation
@@ -182,7 +182,8 @@ def delete_all(db: Connection, workspace_id: int, lead_ids: Sequence[int]) -> in
     values = {"workspace_id": workspace_id, "ids": [each for each in lead_ids if each not in mailed]}
     deleted = [row["id"] for row in db.execute(sql("leads.delete_leads"), values)]
     # Statements of their own: whoever was planning one, or putting it on a list, held it and was waited for.
-    db.execute(sql("leads.forget_deliveries"), {"workspace_id": workspace_id, "ids": deleted})
+    gone = db.execute(sql("leads.forget_deliveries"), {"workspace_id": workspace_id, "ids": deleted})
+    deliveries.forget(db, [row["id"] for row in gone])
     db.execute(sql("leads.leave_lists"), {"ids": deleted})
     return len(deleted)
 

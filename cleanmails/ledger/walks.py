@@ -7,6 +7,7 @@ marks a mail as `sending`, so once a transaction that ended the walk has committ
 from collections.abc import Sequence
 from datetime import datetime
 
+from cleanmails.ledger import deliveries
 from cleanmails.ledger.columns import columns
 from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.statements import sql
@@ -124,5 +125,6 @@ def page(
 def _cancel(db: Connection, ended: list[Row], reason: str) -> int:
     if ended:
         pairs = columns(("campaigns", "leads"), [(row["campaign_id"], row["lead_id"]) for row in ended])
-        db.execute(sql("walks.cancel_deliveries"), pairs | {"reason": reason})
+        cancelled = db.execute(sql("walks.cancel_deliveries"), pairs | {"reason": reason})
+        deliveries.drop_bytes(db, [row["id"] for row in cancelled])
     return len(ended)

@@ -1,8 +1,12 @@
 """Walks: who begins one, and how all of one lead's walks end at once."""
 
+import threading
+from datetime import UTC, datetime
+
 import pytest
 
-from cleanmails.ledger import campaigns, imports, leads, lists, walks
+from cleanmails.ledger import campaigns, deliveries, imports, leads, lists, walks
+from cleanmails.ledger.deliveries import Rendered
 from cleanmails.records import WalkOutcome, WalkState
 
 
@@ -178,3 +182,34 @@ def test_whoever_goes_takes_the_mails_that_were_made_along(house):
     with house.db.transaction():
         campaigns.delete(house.db, house.workspace, campaign, user_id=None)
     assert [house.one(f"SELECT count(*) FROM {table}") for table in ("deliveries", "mails", "attempts")] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("goes", ["walk", "lead", "campaign"])
+def test_bytes_that_were_being_written_go_too(database, house, goes):
+    """A render worker holds the delivery alone: whoever ends or deletes its walk waits for it, and must see what it wrote meanwhile."""
+    [ada] = house.leads("ada@b.example")
+    campaign = house.campaign_on(status="paused", leads=[ada])
+    delivery = house.planned(campaign, ada, sender=house.sender("ann@acme.example"))
+    now = datetime.now(UTC)
+    mail = Rendered(
+        id=delivery, token=1, raw=b"bytes", hash=b"", message_id="<1@acme.example>", mail_date=now, subject="Hi", subject_index=0, starts_thread=True
+    )  # fmt: skip
+    acts = {
+        "walk": lambda db: walks.end(db, [ada], WalkOutcome.UNSUBSCRIBED, house.workspace),
+        "lead": lambda db: leads.delete(db, house.workspace, ada),
+        "campaign": lambda db: campaigns.delete(db, house.workspace, campaign, user_id=None),
+    }
+
+    def go():
+        with database.transaction() as db:
+            acts[goes](db)
+
+    going = threading.Thread(target=go)
+    with database.transaction() as db:
+        deliveries.write_rendered(db, now, [mail])
+        going.start()
+        while not house.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            assert going.is_alive()
+    going.join(timeout=30)
+    assert house.all("SELECT state FROM deliveries") == ([{"state": "cancelled"}] if goes == "walk" else [])
+    assert house.all("SELECT * FROM mails") == []
