@@ -36,6 +36,7 @@ SELECT c.id, l.id, c.workspace_id, greatest(now(), c.launch_at)
 FROM campaign_lists a
 JOIN campaigns c ON c.id = a.campaign_id AND c.status = 'running'
 JOIN leads l ON l.workspace_id = c.workspace_id AND l.id = ANY (%(lead_ids)s::bigint[]) AND l.status = 'active' AND l.validation <> 'invalid'
+     AND l.validation <> ALL (c.skip_validation)
 WHERE a.list_id = %(list_id)s::bigint
   AND NOT EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'address' AND s.value = l.email)
   AND NOT EXISTS (SELECT FROM suppressions s WHERE s.workspace_id = l.workspace_id AND s.kind = 'domain' AND s.value = l.domain)

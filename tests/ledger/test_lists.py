@@ -83,9 +83,10 @@ def test_who_was_not_on_the_list_walks_on(database, house):
     assert house.walkers(campaign) == {"ada@example.com": "waiting"}
 
 
-def test_who_comes_by_another_list_is_mailed_and_suppressed_ones_are_not(database, house):
-    ada, bob, cid = house.leads("ada@example.com", "bob@example.com", "cid@example.org")
+def test_who_comes_by_another_list_is_mailed_and_whoever_the_campaign_leaves_out_is_not(database, house):
+    ada, bob, cid, dee = house.leads("ada@example.com", "bob@example.com", "cid@example.org", "dee@throwaway.example")
     target, source = house.list(name="A"), house.list(ada, bob, name="B")
+    house.run("UPDATE leads SET validation = 'disposable' WHERE id = %s", dee)
     house.run(
         "INSERT INTO suppressions (workspace_id, kind, value, reason) VALUES (%s, 'address', 'bob@example.com', 'manual')",
         house.workspace,
@@ -93,5 +94,5 @@ def test_who_comes_by_another_list_is_mailed_and_suppressed_ones_are_not(databas
     campaign = house.campaign_on(target)
     with database.transaction() as db:
         assert lists.merge(db, house.workspace, target, [source]) == 2
-        assert lists.add_leads(db, house.workspace, target, [ada, cid]) == 1
+        assert lists.add_leads(db, house.workspace, target, [ada, cid, dee]) == 2
     assert house.walkers(campaign) == {"ada@example.com": "waiting", "cid@example.org": "waiting"}
