@@ -118,7 +118,8 @@ ORDER BY due.due_at, due.lead_id;
 
 -- name: write_planned
 -- The decisions become deliveries. A delivery that was put back (deferred, or held and now mended) is planned again in its own row: bytes that have been
--- tried go out again as they are, unless the sender changed. One that was previewed has the id that its preview was made with.
+-- tried go out again as they are, unless the sender changed: then their hash goes, or, were the new ones never made (a field is missing), the old ones would go
+-- out by the new sender. One that was previewed has the id that its preview was made with.
 WITH wanted AS (
     SELECT * FROM unnest(%(campaigns)s::bigint[], %(leads)s::bigint[], %(steps)s::smallint[], %(senders)s::bigint[],
                          %(providers)s::text[], %(not_after)s::timestamptz[])
@@ -136,6 +137,7 @@ SELECT coalesce(p.delivery_id, nextval('deliveries_id_seq')), workspace_id, camp
 FROM walked LEFT JOIN previewed p USING (campaign_id, lead_id, step)
 ON CONFLICT (campaign_id, lead_id, step) DO UPDATE
 SET state = CASE WHEN d.attempts > 0 AND d.hash IS NOT NULL AND d.sender_id = EXCLUDED.sender_id THEN 'rendered' ELSE 'planned' END,
+    hash = CASE WHEN d.sender_id = EXCLUDED.sender_id THEN d.hash END,
     sender_id = EXCLUDED.sender_id, provider = EXCLUDED.provider, planned_at = EXCLUDED.planned_at, queued_at = EXCLUDED.queued_at,
     not_after = EXCLUDED.not_after, token = NULL, worker_id = NULL, reason = NULL
 WHERE d.state IN ('deferred', 'held')

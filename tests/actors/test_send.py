@@ -5,6 +5,7 @@ import pytest
 
 from cleanmails.actors import plan, sweep
 from cleanmails.demo import catcher
+from cleanmails.ledger import walks
 
 
 @pytest.fixture
@@ -81,6 +82,37 @@ def test_a_temporary_refusal_puts_the_walk_back_for_its_retry(house, work, drain
     assert (delivery["state"], walk["state"], walk["step"]) == ("deferred", "waiting", 0)
     assert walk["due_at"] > delivery["planned_at"]
     assert house.one("SELECT coalesce(sum(used), 0) FROM sender_days") == 0
+
+
+def test_what_another_sender_takes_over_is_made_anew_even_after_it_was_held(house, work, drain, lane, server):
+    """The first sender's bytes were tried and are kept; they must not go out by the second one, under the first one's name."""
+    campaign, (lead,) = lane("bob+refuse-rcpt-451@b.example")
+    plan.plan(work)
+    drain()
+    other = house.sender("other@acme.example", port=server.port)
+    house.run(
+        "INSERT INTO campaign_senders (workspace_id, campaign_id, sender_id) VALUES (%s, %s, %s)",
+        house.workspace,
+        campaign,
+        other,
+    )
+    house.run("UPDATE senders SET deleted_at = now() WHERE id <> %s", other)
+    house.run("UPDATE campaigns SET on_sender_loss = 'reassign'")
+    house.run("UPDATE leads SET email = 'bob@b.example', company = ''")
+    house.run("UPDATE campaign_leads SET due_at = now()")
+    plan.plan(work)
+    drain()
+    assert house.walk(campaign, lead)["hold_reason"] == "missing_field"
+    with work.database.transaction() as db:
+        walks.free_held(db, house.workspace)
+        db.execute("UPDATE leads SET company = 'Initech'")
+    plan.plan(work)
+    drain()
+    [mail] = server.mails()
+    assert (
+        email.message_from_bytes(server.raw(mail.id), policy=email.policy.default)["From"].addresses[0].addr_spec
+        == "other@acme.example"
+    )
 
 
 def test_a_bad_recipient_bounces_and_is_suppressed(house, work, drain, lane, server):
