@@ -14,6 +14,7 @@ import binascii
 import hashlib
 import re
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import msgspec
 
@@ -25,6 +26,7 @@ __all__ = ["Letter", "Message", "compose", "fingerprint", "message_id", "wire_ad
 _MAX_LINE = 998  # octets, CRLF not counted (RFC 5322, 2.1.1)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MAILTO = "@!$'*+"  # what of an address stands for itself in a mailto address, besides letters, digits and `_.-~` (RFC 6068, 2)
 _PLAIN = bytes([9, 10, *range(32, 127)])
 _VARYING = re.compile(rb"^(?:date|dkim-signature):.*\r\n(?:[ \t].*\r\n)*", re.IGNORECASE | re.MULTILINE)
 
@@ -110,7 +112,7 @@ def _unsubscribe(url: str | None, mailto: str | None) -> list[str]:
     """RFC 2369 and RFC 8058."""
     ways = [f"<{url}>"] if url else []
     if mailto:
-        ways.append(f"<mailto:{wire_address(mailto)}?subject=unsubscribe>")
+        ways.append(f"<mailto:{quote(wire_address(mailto), safe=_MAILTO)}?subject=unsubscribe>")
     fields = [token_field("List-Unsubscribe", ", ".join(ways))] if ways else []
     if url:
         fields.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -94,6 +95,12 @@ class TestHeaders:
 
     def test_one_click_is_offered_only_with_an_address_to_post_to(self):
         assert "List-Unsubscribe-Post" not in parsed(letter(unsubscribe_mailto="ann@sender.example"))
+
+    def test_an_address_with_signs_of_links_in_it_can_be_unsubscribed_from_by_mail(self):
+        """RFC 6068, 2: an address may hold what ends one in a link."""
+        field = parsed(letter(unsubscribe_mailto="ann?50%&o'neil+x@sender.example"))["List-Unsubscribe"]
+        link = urlsplit(field.strip("<>"))
+        assert (unquote(link.path), link.query) == ("ann?50%&o'neil+x@sender.example", "subject=unsubscribe")
 
     def test_the_date_is_given_in_utc(self):
         east = timezone(timedelta(hours=5, minutes=30))
