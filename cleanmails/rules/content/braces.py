@@ -29,6 +29,7 @@ class Group(msgspec.Struct):
     raw: list[str] = []
     text: list[str] = []
     inner: int = 0
+    after_blank: bool = True
 
     def add(self, raw: str, text: str = "") -> None:
         """Literal words; those that stand together become one node."""
@@ -46,8 +47,9 @@ class Group(msgspec.Struct):
             self.nodes.append(Literal("".join(self.raw), settle_inside("".join(self.text))))
         self.raw, self.text = [], []
 
-    def end_option(self) -> None:
-        """What was read since the last pipe is one option."""
+    def end_option(self, writer: Writer) -> None:
+        """What was read since the last pipe is one option. What follows the group stands after a blank if every option ends in one."""
+        self.after_blank = self.after_blank and writer.after_blank
         self.flush()
         self.options.append(tuple(self.nodes))
         self.nodes, self.inner = [], 0
@@ -96,7 +98,7 @@ class Braces:
         elif mark == "}":
             self._at_closing(start)
         elif len(self.open) > 1:
-            self.group.end_option()
+            self.group.end_option(self.writer)
             self.writer = self.group.before.copy()
             self.position = start + 1
         else:
@@ -145,7 +147,8 @@ class Braces:
             return
         group = self.open.pop()
         if group.options:
-            group.end_option()
+            group.end_option(self.writer)
+            self.writer.after_blank = group.after_blank
             self.group.add_nodes(Choice(group.name, tuple(group.options)))
             return
         if start - group.start < 40 and field_name(self.text[group.start + 1 : start]) in OWN_FIELDS:

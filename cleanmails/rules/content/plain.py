@@ -21,6 +21,7 @@ _LINES = frozenset(["div", "tr", "li", "dt", "dd", "center", "address", "caption
 _UNSEEN = frozenset(["head", "title", "style", "script", "template"])
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)
 _BLANKS = re.compile(r"[ \t\r\n\f\xa0]+")
+_SPACES = re.compile("  +")
 _MARKS = f"{LINE}{GAP}{BREAK}"
 _RUN = re.compile(f"[{_MARKS}][ {_MARKS}]*")
 _TRAILING = re.compile(r" (?<!  ) *\n")
@@ -37,6 +38,8 @@ def settle(text: str) -> str:
     lines = _RUN.sub(_lines, text)
     if " \n" in lines:
         lines = _TRAILING.sub("\n", lines)
+    if "  " in lines:  # where an option is empty, or a value
+        lines = _SPACES.sub(" ", lines)
     return lines.strip(" \n").replace(SPACE, " ")
 
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from cleanmails.rules.content import Seed, parse, resolve_body
@@ -61,8 +63,8 @@ def test_hidden_values_and_those_in_attributes_are_not_read():
 
 
 def test_the_text_follows_the_same_choices():
-    template = parse("<p>{Hello|Good day}, {x|<b>y</b>}</p>", where="body")
+    template = parse("<p>{Hello |}{Hello|Good day}, {x|<b>y</b>} {really|} {a |b}{c|} z</p>", where="body")
     for lead in range(20):
         body = resolve_body(template, {}, Seed.of(1, lead, 0))
         markup = "".join(body.pieces)
-        assert markup.replace("<p>", "").replace("</p>", "").replace("<b>", "").replace("</b>", "") == body.text
+        assert " ".join(re.sub("<[^>]*>", "", markup).split()) == body.text
