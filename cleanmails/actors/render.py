@@ -117,7 +117,7 @@ def questions(row: Row) -> list[content.Prompt]:
         return []
     seed, lead, found = _seed(row), _lead(row), list[content.Prompt]()
     subject = _subject(row, seed)
-    for text, where in ((html.signed(row["body"], row["signature"]), "body"), (subject and subject[1], "subject")):
+    for text, where in ((_body(row), "body"), (subject and subject[1], "subject")):
         if text:
             try:
                 found += content.ai_prompts(_parse(text, where=where), lead, seed)
@@ -164,7 +164,7 @@ def compose(
     blank = row["missing_field"] == MissingField.BLANK
     leave = f"{base_url(work, row)}/unsubscribe/{work.tokens.sign(Purpose.UNSUBSCRIBE, row['id'])}"
     words = _words(row, seed, lead, answers, blank=blank)
-    template = _parse(html.signed(row["body"], row["signature"]), where="body")
+    template = _parse(_body(row), where="body")
     body = content.resolve_body(template, lead, seed, answers=answers, blank=blank, unsubscribe_url=leave)
     tracked = Tracked() if test_to else _tracked(work, row, body)  # a test is outside all statistics
     dressed = html.dress(
@@ -263,6 +263,12 @@ def _subject(row: Row, seed: content.Seed) -> tuple[int, str] | None:
 
 def _starts(row: Row) -> list[int]:
     return [index for index, mail in enumerate(row["thread"]) if mail["starts_thread"]]
+
+
+def _body(row: Row) -> str:
+    """The step's body above its sender's signature. Plain text is made HTML first, because the signature is markup, and its lines would run together."""
+    signature: str = row["signature"]
+    return html.signed(content.as_html(row["body"]), signature) if signature.strip() else str(row["body"])
 
 
 def _seed(row: Row) -> content.Seed:

@@ -72,6 +72,12 @@ def preview(api, campaign, lead, step=0, **more):
     return answer.json()
 
 
+def test_a_body_of_plain_text_keeps_its_lines_above_a_signature(api, house, spring):
+    shown = preview(api, spring, house.leads_[0], body="Hi {{FIRST_NAME}},\r\n\r\nstill well?")
+    assert "Hi Bob,<br>\n<br>\nstill well?\n<div>Ann Miller<br>" in shown["html"]
+    assert shown["text"].startswith("Hi Bob,\n\nstill well?\nAnn Miller\n")
+
+
 def test_what_was_previewed_before_it_was_planned_is_what_is_rendered(api, house, spring, work):
     shown = {lead: preview(api, spring, lead) for lead in house.leads_}
     assert {each["ledger_hash"] for each in shown.values()} == {None}

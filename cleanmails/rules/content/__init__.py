@@ -14,6 +14,7 @@ A template is parsed once per step and kept; resolving it for a lead reads no te
 Signatures:
 
     parse(text: str, *, where: Literal["subject", "body"]) -> Template
+    as_html(body: str) -> str                                  plain text with its lines kept; for whoever adds markup to a body
     faults(text: str, known_fields: Collection[str], *, where, field: str = "body") -> list[errors.Fault]   codes `template`, `unknown_tag`
     required_fields(template: Template) -> frozenset[str]      fields that have no fallback somewhere
     lead_fields(*, email, first_name="", last_name="", company="", extra: Mapping[str, str] = {}) -> dict[str, str]
@@ -34,6 +35,7 @@ from cleanmails.rules.content.lint import Finding, Severity, checks
 from cleanmails.rules.content.parser import faults, parse, required_fields
 from cleanmails.rules.content.resolve import ai_prompts, resolve_body, resolve_subject
 from cleanmails.rules.content.seed import Seed, draw, pick_subject
+from cleanmails.rules.content.source import as_html
 from cleanmails.rules.content.tree import Prompt, Template
 from cleanmails.rules.content.values import field_name, lead_fields
 
@@ -44,6 +46,7 @@ __all__ = [
     "Severity",
     "Template",
     "ai_prompts",
+    "as_html",
     "checks",
     "draw",
     "faults",

@@ -19,6 +19,16 @@ _ODD_BLANKS = re.compile(r"[\x0b\x0c\x1c-\x1f\x85]")
 _TAG = re.compile(r"<[A-Za-z/!?]")
 
 
+def as_html(body: str) -> str:
+    """The body as HTML. One without a single tag was written as plain text: its line breaks are meant."""
+    return body if _TAG.search(body) else one_kind(body).strip("\n").replace("\n", "<br>\n")
+
+
+def one_kind(text: str) -> str:
+    """The text with line breaks of one kind."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 class Element(msgspec.Struct, frozen=True):
     """A tag of the markup: name in lower case, the literal ones of its attributes, and whether it opens, closes or stands alone (`<br/>`)."""
 
@@ -56,11 +66,8 @@ class Source:
         self._line_ends = [match.start() for match in re.finditer("\n", self.text)]
 
     def _normal(self, text: str) -> str:
-        text = _ODD_BLANKS.sub(" ", drop_unwanted(text.replace("\r\n", "\n").replace("\r", "\n")))
-        if not self.is_html:
-            return " ".join(text.splitlines())
-        # A body without a single tag was written as plain text: its line breaks are meant.
-        return text if _TAG.search(text) else text.strip("\n").replace("\n", "<br>\n")
+        text = _ODD_BLANKS.sub(" ", drop_unwanted(one_kind(text)))
+        return as_html(text) if self.is_html else " ".join(text.splitlines())
 
     def place(self, position: int) -> tuple[int, int]:
         """Line and column, one-based."""
