@@ -1,7 +1,7 @@
 """What a person writes of a campaign, and how it is read. `schedule_config` and `subjects` may come as JSON or as text that holds JSON."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -22,6 +22,10 @@ Subjects = Annotated[list[Annotated[str, msgspec.Meta(max_length=1_000)]], msgsp
 SubjectsText = Annotated[str, msgspec.Meta(max_length=100_000)]
 
 _EXAMPLE: Final = {"days": [1, 2, 3, 4, 5], "start": "09:00", "end": "17:00", "timezone": "Europe/Berlin"}
+_FIRST_LAUNCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST_LAUNCH: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""At the ends of the calendar a wait or a zone leads out of it, and whoever reads the campaign fails."""
+
 _PLAIN: Final = (
     "name", "check_reply", "stop_company_on_reply", "track_opens", "track_clicks", "launch_at", "max_new_leads_per_day", "on_sender_loss", "missing_field",
     "promote_winner", "skip_validation",
@@ -97,7 +101,10 @@ class CampaignChange(msgspec.Struct, frozen=True, kw_only=True):
     version: int | UnsetType = UNSET
 
     def faults(self) -> Iterator[Fault]:
-        """The schedule must be one, and each step must have a place of its own."""
+        """The launch must be on a day that all calendars have, the schedule must be one, and each step must have a place of its own."""
+        launch_at = getattr(self, "launch_at", None)
+        if isinstance(launch_at, datetime) and not _FIRST_LAUNCH <= launch_at < _LAST_LAUNCH:
+            yield Fault("launch_at", "far", "Give a time of the years from 2000 to 2099.")
         if not isinstance(self.schedule_config, UnsetType):
             try:
                 schedule.parse(self.schedule_config)

@@ -305,6 +305,14 @@ def test_a_start_that_cannot_be_leaves_the_draft(api, house):
     assert api.get(path(bare)).json() == bare
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "2100-01-01T00:00:00Z", "0001-01-01T00:00:00+12:00"])
+def test_a_launch_at_the_ends_of_the_calendar_is_refused(api, draft, at):
+    """The ledger takes such a time, and gives none back that Python could read: neither a page nor the planner could go on."""
+    refused = api.patch(path(draft), json={"launch_at": at})
+    assert refused.status_code == 400
+    assert [(fault["field"], fault["code"]) for fault in refused.json()["faults"]] == [("launch_at", "far")]
+
+
 def test_a_stale_change_is_refused(api, draft):
     first = api.patch(path(draft), json={"name": "One", "version": draft["version"]})
     assert first.json()["version"] > draft["version"]
