@@ -37,7 +37,7 @@ WITH listed AS MATERIALIZED (
     SELECT %(campaign_id)s::bigint, n.lead_id, 'waiting', 0, NULL, NULL, NULL, NULL, %(begin)s::timestamptz
     FROM listed n
     WHERE NOT EXISTS (SELECT FROM campaign_leads cl WHERE cl.campaign_id = %(campaign_id)s::bigint AND cl.lead_id = n.lead_id)
-      AND NOT EXISTS (SELECT FROM leads x JOIN campaigns c ON c.id = %(campaign_id)s::bigint WHERE x.id = n.lead_id AND x.validation = ANY (c.skip_validation))
+      AND NOT EXISTS (SELECT FROM leads x WHERE x.id = n.lead_id AND x.validation = ANY (%(skip_validation)s::text[]))
 ), known AS (
     SELECT s.campaign_id, s.lead_id, s.step, s.sender_id, date_trunc('minute', s.due_at) AS due_at, date_trunc('minute', s.settled_at) AS settled_at,
            coalesce(rd.provider, l.domain) AS provider, coalesce(d.tries, 0) AS attempt, d.id IS NOT NULL AS judged, last.id IS NOT NULL AS mailed,

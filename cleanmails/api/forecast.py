@@ -196,6 +196,7 @@ def _gather(db: Connection, settings: Settings, workspace_id: int, campaign_id: 
         ids,
         lists=lists,
         needs=_needs(ours.steps) if missing == MissingField.HOLD else [],
+        skip_validation=row["skip_validation"] if changes.skip_validation is UNSET else changes.skip_validation,
         was=row["launch_at"],
         begin=max(now, ours.launch_at or now),
     )

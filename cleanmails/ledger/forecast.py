@@ -35,13 +35,14 @@ def cohorts(
     *,
     lists: Collection[int] | None,
     needs: Sequence[tuple[int, str]],
+    skip_validation: Sequence[str],
     was: datetime | None,
     begin: datetime,
 ) -> list[Row]:
     """Leads of the campaigns `ids` that stand alike: the columns of a walk, and `count` of them.
 
     Whoever is on the lists (None: those of the campaign) and not in it is taken as beginning at `begin`, and so is who waits for the launch `was`.
-    `needs` are pairs of a step and a field that its mail cannot go without.
+    `needs` are pairs of a step and a field that its mail cannot go without. Who is of a class in `skip_validation` does not begin.
     """
     values = {
         "workspace_id": workspace_id,
@@ -50,6 +51,7 @@ def cohorts(
         "lists": None if lists is None else sorted(lists),
         "need_steps": [step for step, _ in needs],
         "needs": [field for _, field in needs],
+        "skip_validation": list(skip_validation),
         "was": was,
         "begin": begin,
         "few": FEW,

@@ -41,6 +41,15 @@ def by_day(told):
     return [(day["first"], day["follow_ups"]) for day in told["days"]]
 
 
+def test_whom_a_campaign_leaves_out_may_be_supposed(api, draft, house):
+    house.run("UPDATE leads SET validation = 'role' WHERE id = %s", house.people[0])
+
+    def mails(**changes):
+        return api.post(f"{draft}/forecast", json={"changes": changes}).json()["mails"]
+
+    assert (mails(), mails(skip_validation=["role"])) == (14, 12)
+
+
 def test_a_draft_is_foretold_day_by_day_and_stays_a_draft(api, draft, house):
     launch = datetime.combine(datetime.now(UTC).date() + timedelta(days=2), time(), UTC)
     answer = api.post(f"{draft}/forecast", json={"changes": {"launch_at": launch.isoformat()}})
