@@ -22,7 +22,7 @@ _WEIGHTY: Final = ("steps", "lists", "senders", "track_opens", "track_clicks")
 
 _PLAIN: Final = (
     "name", "status", "check_reply", "stop_company_on_reply", "track_opens", "track_clicks", "schedule", "launch_at", "max_new_leads_per_day", "on_sender_loss",
-    "missing_field", "promote_winner",
+    "missing_field", "promote_winner", "skip_validation",
 )  # fmt: skip
 _NAMES: Final = {"schedule_config": "schedule", "launch_at": "launch date", "archived_at": "archive"}
 
