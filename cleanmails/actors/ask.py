@@ -11,7 +11,7 @@ from typing import Final
 from cleanmails import log
 from cleanmails.actors import render
 from cleanmails.actors.work import Kit, Work, stopwatch
-from cleanmails.errors import BusyError, UnreachableError
+from cleanmails.errors import BusyError, SealError, UnreachableError
 from cleanmails.ledger import ai, deliveries
 from cleanmails.ledger.db import Row
 from cleanmails.limits.breaker import Breaker
@@ -53,12 +53,20 @@ def _ask(work: Work, ids: Sequence[int]) -> None:
         held = deliveries.take_planned(db, ids, work.worker_id)
         rows = deliveries.render_facts(db, held)
     asked = 0
+    sealed: dict[int, str] = {}
     for row in rows:
-        if row["body"] is not None:
+        if row["body"] is None or row["workspace_id"] in sealed:
+            continue
+        try:
             asked += len(missing(work, row, work.settings.servers().redis_url))
+        except SealError as error:
+            # Not a fallback, which would be for good: its mails wait for the key, and those of others go on.
+            sealed[row["workspace_id"]] = error.message
+            logger.error("model.sealed", workspace=row["workspace_id"], reason=error.message)  # noqa: TRY400 - no trace is needed
+    waiting = {row["id"] for row in rows if row["workspace_id"] in sealed}
     with work.database.transaction() as db:
         deliveries.release(db, ids, work.worker_id)
-    work.queues.render([id for id, _ in held])
+    work.queues.render([id for id, _ in held if id not in waiting])
     logger.info("models.asked", mails=len(rows), questions=asked, ms=round(1000 * (stopwatch() - begun), 1))
 
 
@@ -74,7 +82,7 @@ def missing(kit: Kit, row: Row, redis_url: str) -> list[content.Prompt]:
         known = ai.known(db, [row])[row["id"]].answers
         settings = ai.settings(db, row["workspace_id"])
     open_ones = [question for question in questions if question.key not in known]
-    if settings is None:
+    if settings is None or not open_ones:
         return []
     model = model_of(kit, row["workspace_id"], settings)
     for question in open_ones:

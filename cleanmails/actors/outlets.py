@@ -16,7 +16,7 @@ import msgspec
 
 from cleanmails import log
 from cleanmails.actors.work import Work
-from cleanmails.errors import BusyError, CleanmailsError, UnreachableError
+from cleanmails.errors import BusyError, CleanmailsError, SealError, UnreachableError
 from cleanmails.ledger import events, outlets
 from cleanmails.ledger.db import Database, Row
 from cleanmails.ledger.events import Event
@@ -163,13 +163,12 @@ def run_lane(post: Post, outlet_id: int, lane: int) -> int:
 
 def _run(post: Post, outlet: Row, rows: Sequence[Row], results: list[Result], asked: list[float]) -> None:
     tell = tellers()[outlet["kind"]]
-    secrets = _secrets(post, outlet)
     ends = time.monotonic() + RUN_SECONDS
     with Client(post.connect, ca_file=post.ca_file, patience=post.patience) as client:
         for row in rows:
             if post.stop.is_set() or time.monotonic() > ends:
                 return
-            result, said = _attempt(post, tell, client, outlet, secrets, row)
+            result, said = _attempt(post, tell, client, outlet, row)
             results.append(result)
             if result.outcome == Outcome.BUSY:
                 asked.append(said.asked or retries.GAPS[0])
@@ -178,9 +177,7 @@ def _run(post: Post, outlet: Row, rows: Sequence[Row], results: list[Result], as
                 return
 
 
-def _attempt(
-    post: Post, tell: Tell, client: Client, outlet: Row, secrets: Sequence[str], row: Row
-) -> tuple[Result, Reply]:
+def _attempt(post: Post, tell: Tell, client: Client, outlet: Row, row: Row) -> tuple[Result, Reply]:
     if row["id"] is None:
         nothing = Reply(status=None, error="The event was dropped with its month, by the policy on retention.")
         expired = Result(
@@ -189,8 +186,8 @@ def _attempt(
         return expired, nothing
     now, began = post.clock(), time.monotonic()
     try:
-        said = tell(client, outlet, secrets, row, now)
-    except UnreachableError as error:
+        said = tell(client, outlet, _secrets(post, outlet), row, now)
+    except (UnreachableError, SealError) as error:
         said = Reply(status=None, error=f"{error.code}: {error.message}")
     except UrlError as error:
         said = Reply(status=None, error=f"url: {error}")

@@ -15,7 +15,7 @@ from cleanmails.ledger.db import Connection, Row
 from cleanmails.ledger.deliveries import Attempt, Result
 from cleanmails.ledger.events import Event
 from cleanmails.ledger.suppressions import Entry
-from cleanmails.records import CampaignView, DeliveryState, Move
+from cleanmails.records import CampaignView, DeliveryState, Move, SenderStatus
 from cleanmails.rules import health, lifecycle, outcome, walks
 from cleanmails.rules.outcome import Accepted, Bounced, Failed, HoldSender, Retry, Unknown, Verdict
 
@@ -253,6 +253,27 @@ def protect(work: Kit, campaign_id: int) -> None:
             db, [Event(type="campaign.paused", workspace_id=run["workspace_id"], campaign_id=campaign_id, data=data)]
         )
     logger.warning("campaign.paused", campaign=campaign_id, **data)
+
+
+def hold_sender(work: Work, sender_id: int, why: str) -> None:
+    """A credential of the sender does not open: it sends nothing until it is tested again, and its health, which is others' word, stays as it is."""
+    with work.database.transaction() as db:
+        row = deliveries.lock_sender(db, sender_id)
+        if row is None or row["status"] != SenderStatus.READY:
+            return
+        state = deliveries.SenderState(
+            id=sender_id,
+            health=row["health"],
+            lowest=row["health"],
+            errors=0,
+            errors_in_row=row["errors_in_row"],
+            cooldown_until=None,
+            restrict=True,
+            last_error=why,
+            now=workers.now(db),
+        )
+        deliveries.write_sender(db, state)
+    logger.error("sender.sealed", sender=sender_id, reason=why)
 
 
 def put_back(work: Work, back: Iterable[tuple[Row, str]]) -> None:

@@ -12,8 +12,9 @@ import msgspec
 from msgspec.structs import replace
 
 from cleanmails import log
+from cleanmails.actors import record
 from cleanmails.actors.work import Kit, Work, stopwatch
-from cleanmails.errors import CleanmailsError, InvalidError, MissingFieldError, TemplateError
+from cleanmails.errors import CleanmailsError, InvalidError, MissingFieldError, SealError, TemplateError
 from cleanmails.ledger import ai, deliveries
 from cleanmails.ledger.db import Row
 from cleanmails.ledger.deliveries import Rendered
@@ -69,7 +70,7 @@ def _render(work: Work, ids: Sequence[int]) -> None:
         except (MissingFieldError, TemplateError, InvalidError) as error:
             against.append((row, why(error)))
     # One signature after the other takes a fifth less than one after each mail: OpenSSL's tables stay in the processor's cache.
-    made = [signed(work, row, mail) for row, mail in composed]
+    made, unsigned = _signed(work, composed)
     with work.database.transaction() as db:
         if against or gone:
             deliveries.lock_walks(
@@ -80,12 +81,27 @@ def _render(work: Work, ids: Sequence[int]) -> None:
         ready = deliveries.write_rendered(db, now, made)
         if unasked:
             deliveries.set_aside(db, ((row["id"], row["token"]) for row in unasked))
+    if unsigned:
+        for sender_id, reason in {row["sender_id"]: reason for row, reason in unsigned}.items():
+            record.hold_sender(work, sender_id, reason)
+        record.put_back(work, [(row, "sender_restricted") for row, _ in unsigned])
     work.told("after_render", [mail.id for mail in made])
     work.queues.send(ready)
     work.queues.ask([row["id"] for row in unasked])
     logger.info(
         "mails.rendered", asked=len(ids), made=len(made), held=len(against), ms=round(1000 * (stopwatch() - begun), 1)
     )
+
+
+def _signed(work: Work, composed: Sequence[tuple[Row, Rendered]]) -> tuple[list[Rendered], list[tuple[Row, str]]]:
+    """The mails under their signatures, and the rows of those whose domain's key does not open, with what there is to do."""
+    made, unsigned = list[Rendered](), list[tuple[Row, str]]()
+    for row, mail in composed:
+        try:
+            made.append(signed(work, row, mail))
+        except SealError as error:
+            unsigned.append((row, f"The DKIM key of {row['domain_name']}: {error.message}"))
+    return made, unsigned
 
 
 def _answered(work: Work, facts: list[Row]) -> tuple[list[Row], dict[int, dict[str, str]], list[Row]]:

@@ -14,7 +14,7 @@ from cleanmails.actors import oauth, record
 from cleanmails.actors.journal import Ended, Journal
 from cleanmails.actors.oauth import Access
 from cleanmails.actors.work import Work, stopwatch
-from cleanmails.errors import BusyError
+from cleanmails.errors import BusyError, SealError
 from cleanmails.ledger import deliveries
 from cleanmails.ledger.db import Row
 from cleanmails.ledger.deliveries import Mark
@@ -50,6 +50,9 @@ FENCED = "fenced"
 
 LET_GO = {"limiter_unreachable", "journal_unwritable"}
 """What halts a chunk without speaking against its mails: they return to the queue as they are."""
+
+SEALED = "sender_restricted"
+"""Why mails go back whose sender has a credential that does not open."""
 
 OF_THE_CAMPAIGN = {"campaign_paused", "out_of_schedule"}
 OF_THE_LEAD = {FENCED, "lead_stopped"}
@@ -258,12 +261,21 @@ class Chunk:
         return shortest
 
     def _connected(self, row: Row) -> bool:
-        """A connection that stands. If none is to be had, the mail whose turn it is bears the answer, and the others wait to be planned again."""
+        """A connection that stands. If none is to be had, the mail whose turn it is bears the answer, and the others wait to be planned again.
+
+        Where a credential does not open no server was asked: no mail bears anything, and the sender is held.
+        """
         begun = datetime.now(UTC)
         try:
             session = self.hand.session(self.work, self.sender)
         except OauthError as error:
             answer: Answer | None = _no_token(error)
+        except SealError as error:
+            why = error.message
+            self.work.until_done(lambda: record.hold_sender(self.work, self.sender["id"], why))
+            self.back.append((row, SEALED))
+            self.halted = SEALED
+            return False
         else:
             if session.usable:
                 return True

@@ -165,3 +165,20 @@ class TestBreaker:
         breaker.worked(f"ai:{house.workspace}")
         assert played.asked == []
         assert "nice work" in html(house, campaign)
+
+
+def test_a_models_key_that_does_not_open_keeps_its_mails_waiting_and_no_others(house, work, model, played, spring):
+    """A fallback would be for good, and the key may be entered anew in a minute."""
+    campaign = spring(FALLBACK)
+    key = house.one("SELECT key_sealed FROM ai_settings")
+    house.run("UPDATE ai_settings SET key_sealed = %s", house.vault.seal(b"key", "ai:0:key"))
+    plan.plan(work)
+    step(work, "render")
+    step(work, "ask")
+    assert not any(ids for _, (ids,) in work.queues.messages)
+    assert house.states(campaign) == ["planned"]
+    assert house.one("SELECT count(*) FROM ai_answers") == 0
+    house.run("UPDATE ai_settings SET key_sealed = %s", key)
+    ask.ask(work, [house.delivery(campaign, house.bob)["id"]])
+    step(work, "render")
+    assert house.states(campaign) == ["rendered"]

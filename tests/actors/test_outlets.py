@@ -280,3 +280,17 @@ def test_the_cursor_stops_when_too_much_waits_and_goes_on_later(post, tell, outl
         assert outlets.fan_out(db, made, 1) == 1
         assert outlets.behind(db, 1) == []
         assert outlets.behind(db, 2) == [made]
+
+
+def test_a_secret_that_does_not_open_is_a_failed_attempt_that_says_so(post, tell, outlet, house, work, state):
+    with Receiver() as receiver:
+        made, _ = outlet(receiver.url)
+        other, _ = outlet(receiver.url)
+        house.run(
+            "UPDATE outlets SET sealed = %s WHERE id = %s", work.vault.seal(b"x", sending.secret_name(other)), made
+        )
+        tell(7)
+        sending.pump(post)
+        assert [body["lead_id"] for body in receiver.bodies()] == [7]
+    assert (state(made)["failures_in_row"], state(other)["failures_in_row"]) == (1, 0)
+    assert "sealed: " in house.one("SELECT error FROM outlet_attempts WHERE outlet_id = %s", made)

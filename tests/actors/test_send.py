@@ -199,3 +199,50 @@ def test_a_mail_beyond_the_day_of_a_ramp_up_is_refused_by_the_mark(house, work, 
     assert len(server.mails()) == 2
     assert sorted(house.states(campaign)) == ["deferred", "sent", "sent"]
     assert house.one("SELECT reason FROM deliveries WHERE state = 'deferred'") == "daily_limit_met"
+
+
+def test_a_password_that_no_key_opens_holds_its_sender_and_nobody_else(house, work, drain, server, caplog):
+    """Sealed under a key that is gone: no server was asked, so no mail bears an attempt, and the sender says what to do."""
+    house.knows("b.example", "c.example")
+    (lost,), (good,) = house.leads("bob@b.example"), house.leads("cy@c.example")
+    sender = house.sender(port=server.port, password="secret")
+    house.run(
+        "UPDATE senders SET smtp_sealed = set_byte(smtp_sealed, 20, 1 + get_byte(smtp_sealed, 20) %% 255) WHERE id = %s",
+        sender,
+    )
+    held = house.campaign([lost], [sender])
+    sent = house.campaign([good], [house.sender("zoe@acme.example", port=server.port)])
+    plan.plan(work)
+    drain()
+    assert [mail.recipient for mail in server.mails()] == ["cy@c.example"]
+    assert house.states(sent) == ["sent"]
+    row = house.all("SELECT status, status_reason, health FROM senders WHERE id = %s", sender)[0]
+    assert (row["status"], row["health"]) == ("restricted", 100)
+    assert "Enter it anew" in row["status_reason"]
+    assert (house.delivery(held, lost)["state"], house.walk(held, lost)["state"]) == ("deferred", "waiting")
+    assert house.one("SELECT count(*) FROM attempts WHERE sender_id = %s", sender) == 0
+    plan.plan(work)
+    drain()
+    assert house.states(held) == ["deferred"]
+    assert caplog.text.count("sender.sealed") == 1
+
+
+def test_a_signing_key_that_no_key_opens_holds_its_senders_and_nobody_else(house, work, drain, server, caplog):
+    """Their mails stand in one chunk with those of others, which are made all the same."""
+    house.knows("b.example", "c.example")
+    lost, good = house.leads("bob@b.example", "cy@c.example")
+    domain = house.domain()
+    house.run(
+        "UPDATE dkim_keys SET private_sealed = set_byte(private_sealed, 20, 1 + get_byte(private_sealed, 20) %% 255)"
+    )
+    sender = house.sender(port=server.port, domain=domain)
+    held = house.campaign([lost], [sender])
+    sent = house.campaign([good], [house.sender("zoe@other.example", port=server.port)])
+    plan.plan(work)
+    drain()
+    assert house.states(sent) == ["sent"]
+    assert (house.delivery(held, lost)["state"], house.walk(held, lost)["state"]) == ("deferred", "waiting")
+    row = house.all("SELECT status, status_reason FROM senders WHERE id = %s", sender)[0]
+    assert row["status"] == "restricted"
+    assert row["status_reason"].startswith("The DKIM key of ")
+    assert caplog.text.count("sender.sealed") == 1

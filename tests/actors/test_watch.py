@@ -410,3 +410,14 @@ def test_what_the_buttons_of_the_catcher_send_ends_and_delays_walks(house, boxes
     }
     assert walks[Kind.AWAY]["due_at"].date() == back
     assert house.one("SELECT count(*) FROM messages_set_aside") == 0
+
+
+def test_a_password_that_does_not_open_is_said_of_its_mailbox_and_others_are_read(
+    house, work, mailbox, watching, settling, boxes
+):
+    lost = mailbox("lost@acme.example", imap_sealed=work.vault.seal(b"secret", "sender:0:imap_password"))
+    boxes.append(ANN, "INBOX", letter(1))
+    good = mailbox()
+    until(watching(), lambda: settling.of(good) and state(house, lost)["error_code"])
+    assert state(house, lost)["error_code"] == "sealed"
+    assert "Enter it anew" in state(house, lost)["error"]
