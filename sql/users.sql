@@ -30,6 +30,8 @@ ORDER BY m.created_at, m.workspace_id
 LIMIT 1;
 
 -- name: set_password
+-- A link that was asked for before does not count any more: whoever changes a password may do so because of it.
+WITH gone AS (DELETE FROM password_resets WHERE user_id = %(id)s)
 UPDATE users SET password_hash = %(password_hash)s WHERE id = %(id)s;
 
 -- name: set_totp

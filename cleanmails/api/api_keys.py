@@ -8,10 +8,11 @@ import msgspec
 from litestar import Controller, delete, get, post
 from litestar.params import FromPath, JSONBody
 
-from cleanmails.api.auth import KEY_PREFIX, Permission, Principal, token_hash
+from cleanmails.api.auth import KEY_PREFIX, Permission, Principal, Role, token_hash
 from cleanmails.api.fields import Title
 from cleanmails.api.given import Given
 from cleanmails.api.pages import Page, Window, page
+from cleanmails.errors import ForbiddenError
 from cleanmails.ledger import api_keys
 from cleanmails.ledger.db import Database
 
@@ -58,7 +59,9 @@ class ApiKeys(Controller):
     def create(
         self, data: JSONBody[NewApiKey], database: Given[Database], principal: Given[Principal], now: Given[datetime]
     ) -> FreshApiKey:
-        """Make an API key. Its secret is in this answer and nowhere else."""
+        """Make an API key. Its secret is in this answer and nowhere else. A key makes none that may do more than itself."""
+        if not principal.may_give(Role(data.role), data.scopes):
+            raise ForbiddenError("This API key may not make one that may do more than itself; name fewer scopes.")
         key = KEY_PREFIX + secrets.token_urlsafe(32)
         with database.transaction() as db:
             row = api_keys.create(

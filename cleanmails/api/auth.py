@@ -5,7 +5,7 @@ else `write`. A request that changes something and comes from a page of another 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -86,6 +86,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def may(self, permission: Permission) -> bool:
         """Whether the role has a permission, and the key its scope."""
         return self.role in PERMISSIONS[permission][1] and (self.scopes is None or permission in self.scopes)
+
+    def may_give(self, role: Role, scopes: Iterable[str] | None = None) -> bool:
+        """Whether somebody, or a key, that may do all this would be allowed nothing that whoever acts is not: a narrow key makes no wider one."""
+        given = {each for each in Permission if role in PERMISSIONS[each][1] and (scopes is None or each in scopes)}
+        return all(map(self.may, given))
 
     def person(self) -> int:
         """The user's id. ForbiddenError for an API key: what concerns a person is for the person alone."""

@@ -108,6 +108,7 @@ class People(Controller):
         """Change what a member may do, from the next request on. Only an owner makes or unmakes owners, and the last one stays."""
         with database.transaction() as db:
             _may_touch(db, principal, user_id, also_owner=data.role is Role.OWNER, stays=data.role is Role.OWNER)
+            _may_make(principal, data.role)
             users.set_role(db, principal.workspace_id, user_id, data.role)
 
     @delete("/{user_id:int}", sync_to_thread=True, needs=Permission.PEOPLE, responses=also(409))
@@ -137,6 +138,7 @@ class Invitations(Controller):
         """Invite somebody by a link that holds for a week. It is mailed where a system mail server is set, and shown in this answer."""
         if data.role is Role.OWNER and principal.role is not Role.OWNER:
             raise ForbiddenError("Only an owner makes owners.")
+        _may_make(principal, data.role)
         token = secrets.token_urlsafe(32)
         email = address.normal(data.email)
         with database.transaction() as db:
@@ -220,6 +222,12 @@ def accept(
         token, principal = begin(db, request, user_id, home, now)
         audit.append(db, audit.entry(request, principal, "invitations.accept", now, object_id=invited["id"]))
     return token, principal
+
+
+def _may_make(principal: Principal, role: Role) -> None:
+    """Nobody is made more than whoever acts is: with a key for people alone one would invite oneself to everything."""
+    if not principal.may_give(role):
+        raise ForbiddenError(f"This API key may not make somebody {role}, who may do more than the key.")
 
 
 def _may_touch(db: Connection, principal: Principal, user_id: int, *, also_owner: bool, stays: bool) -> None:

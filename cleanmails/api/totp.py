@@ -45,7 +45,8 @@ def matches(db: Connection, vault: Vault, user: Row, code: str, now: datetime) -
 
 def second_factor(db: Connection, vault: Vault, user: Row, code: str, now: datetime) -> bool:
     """Whether a code of the app, or a recovery code, lets this user in; it is used up."""
-    return matches(db, vault, user, code, now) or users.use_recovery_code(db, user["id"], recovery_hash(code))
+    # Recovery codes first: they let in also who set up the app under a key that is gone.
+    return users.use_recovery_code(db, user["id"], recovery_hash(code)) or matches(db, vault, user, code, now)
 
 
 def new_recovery_codes() -> list[str]:

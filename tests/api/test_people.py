@@ -221,6 +221,16 @@ class TestSecondFactor:
         assert sign_in(door(), code=codes[0].upper()).status_code == 200
         assert sign_in(door(), code=codes[0]).json()["code"] == "wrong_code"
 
+    def test_a_recovery_code_lets_in_where_the_secret_does_not_open(self, boss, door, clock, database):
+        _, codes = self.set_up(boss, clock)
+        with database.transaction() as db:
+            db.execute("UPDATE users SET totp_sealed = set_byte(totp_sealed, 20, 1 + get_byte(totp_sealed, 20) % 255)")
+        assert sign_in(door(), code="000000").json()["code"] == "sealed"
+        client = door()
+        assert sign_in(client, code=codes[0]).status_code == 200
+        assert client.post("/v1/auth/second-factor/remove", json={"password": PASSWORD}).status_code == 204
+        assert sign_in(door()).status_code == 200
+
     def test_wrong_codes_are_slowed_down_like_passwords(self, boss, door, clock):
         self.set_up(boss, clock)
         answers = [sign_in(door(), code="000000").status_code for _ in range(6)]
@@ -302,6 +312,22 @@ class TestKeys:
         made = boss.post("/v1/api-keys", json={"name": "CRM", "role": "viewer", "scopes": scopes}).json()
         headers = {"Authorization": f"Bearer {made['key']}"}
         assert anonymous.post("/v1/outreach/lists", json={"name": "A"}, headers=headers).status_code == 403
+
+    def test_a_key_makes_nothing_that_may_do_more_than_itself(self, boss, anonymous, door):
+        scopes = ["read", "manage", "people"]
+        made = boss.post("/v1/api-keys", json={"name": "CRM", "scopes": scopes}).json()["key"]
+        key = {"headers": {"Authorization": f"Bearer {made}"}}
+        for wider in ({}, {"scopes": [*scopes, "write"]}, {"role": "member"}):
+            answer = anonymous.post("/v1/api-keys", json={"name": "More", **wider}, **key)
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), wider
+        for narrow in ({"scopes": ["manage"]}, {"role": "viewer"}, {"role": "member", "scopes": ["read"]}):
+            assert anonymous.post("/v1/api-keys", json={"name": "Less", **narrow}, **key).status_code == 201, narrow
+        eve = {"email": "eve@acme.example"}
+        for role, status in (("admin", 403), ("member", 403), ("viewer", 201)):
+            assert anonymous.post("/v1/invitations", json={**eve, "role": role}, **key).status_code == status
+        come_in(door(), invite(boss, "eve@acme.example", "viewer"), password=NEW)
+        member = boss.get("/v1/users").json()["items"][-1]["id"]
+        assert anonymous.patch(f"/v1/users/{member}", json={"role": "admin"}, **key).status_code == 403
 
     @pytest.mark.parametrize("path", ["/v1/auth/sessions", "/v1/auth/workspaces"])
     def test_what_concerns_a_person_is_not_for_keys(self, api, path):
@@ -405,6 +431,13 @@ class TestLostPasswords:
         assert sign_in(door(), password=NEW).status_code == 200
         again = door().post("/v1/auth/reset", json={"token": token, "password": NEW})
         assert again.json()["code"] == "wrong_token"
+
+    def test_a_link_that_was_asked_for_before_the_password_changed_leads_nowhere(self, boss, door, post):
+        door().post("/v1/auth/forgot", json={"email": EMAIL})
+        token = re.search(r"/reset-password/([\w-]+)", self.mailed(post)[0].replace("=\r\n", ""))[1]
+        assert boss.post("/v1/auth/password", json={"current": PASSWORD, "new": NEW}).status_code == 204
+        answer = door().post("/v1/auth/reset", json={"token": token, "password": "yet another good one"})
+        assert answer.json()["code"] == "wrong_token"
 
     @pytest.mark.usefixtures("owner")
     def test_nobody_learns_who_has_an_account(self, door, post):
