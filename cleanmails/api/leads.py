@@ -20,10 +20,11 @@ from cleanmails.api.pages import SYNCED, Page, Window, page
 from cleanmails.api.personal_data import Erased, forget
 from cleanmails.api.reference import also
 from cleanmails.errors import ConflictError, Fault, InvalidError
-from cleanmails.ledger import imports, leads, lists, suppressions
+from cleanmails.ledger import imports, leads, lists, suppressions, validations, workers
 from cleanmails.ledger.db import Connection, Database, Row
 from cleanmails.ledger.leads import ALL, Engagement, Filter
 from cleanmails.ledger.suppressions import Entry
+from cleanmails.ledger.validations import Found
 from cleanmails.records import Arrival, LawfulBasis, LeadStatus, Validation
 from cleanmails.rules import address, csvtext
 from cleanmails.rules.content import field_name
@@ -216,16 +217,27 @@ FILTERED: Final[Mapping[str, Provide]] = {"among": Provide(among, sync_to_thread
 class LeadBulk(msgspec.Struct, frozen=True, kw_only=True):
     """Something to be done to many leads: those named in `ids`, or all that a `filter` finds (at most 10,000 a request).
 
-    `add_to_list`, `remove_from_list`: `list_id`; `add_tags`, `remove_tags`: `tags`; `set_fields`: `fields`, null takes one away; `suppress`: never mail
+    `add_to_list`, `remove_from_list`: `list_id`; `add_tags`, `remove_tags`: `tags`; `set_fields`: `fields`, null takes one away; `set_validation`:
+    `validation`, which you have from elsewhere, such as the `catchall` of a service that asks mail servers; `suppress`: never mail
     them again; `delete`: those that were never mailed.
     """
 
-    action: Literal["add_to_list", "remove_from_list", "add_tags", "remove_tags", "set_fields", "suppress", "delete"]
+    action: Literal[
+        "add_to_list",
+        "remove_from_list",
+        "add_tags",
+        "remove_tags",
+        "set_fields",
+        "set_validation",
+        "suppress",
+        "delete",
+    ]
     ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=BULK)] | None = None
     filter: LeadFilter | None = None
     list_id: Id | None = None
     tags: Annotated[list[Tag], msgspec.Meta(max_length=20)] = []
     fields: Annotated[dict[FieldName, Value | None], msgspec.Meta(max_length=MOST_FIELDS)] = {}
+    validation: Validation | None = None
     note: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
 
     def faults(self) -> Iterator[Fault]:
@@ -320,7 +332,7 @@ class Leads(Controller):
         principal: Given[Principal],
         enqueue: Given[Enqueue],
     ) -> BulkDone:
-        """Do one thing to many leads: put them on a list or take them off, add and remove tags, set fields, suppress, delete.
+        """Do one thing to many leads: put them on a list or take them off, add and remove tags, set fields or validation, suppress, delete.
 
         It goes by a thousand leads at a time; one that is broken off may be sent again.
         """
@@ -443,6 +455,11 @@ def _set_fields(db: Connection, workspace_id: int, data: LeadBulk, known: Sequen
     )
 
 
+def _set_validation(db: Connection, workspace_id: int, data: LeadBulk, known: Sequence[Row]) -> int:
+    found = [Found(each, data.validation or "", ()) for each in _ids(known)]
+    return validations.classify(db, workspace_id, found, now=workers.now(db))
+
+
 _ACTIONS: Final[Mapping[str, Callable[[Connection, int, LeadBulk, Sequence[Row]], int]]] = {
     "add_to_list": lambda db, workspace, data, known: lists.add_leads(db, workspace, data.list_id or 0, _ids(known)),
     "remove_from_list": lambda db, workspace, data, known: lists.remove_leads(
@@ -451,6 +468,7 @@ _ACTIONS: Final[Mapping[str, Callable[[Connection, int, LeadBulk, Sequence[Row]]
     "add_tags": lambda db, workspace, data, known: leads.change_all(db, workspace, _ids(known), added=_tags(data)),
     "remove_tags": lambda db, workspace, data, known: leads.change_all(db, workspace, _ids(known), removed=_tags(data)),
     "set_fields": _set_fields,
+    "set_validation": _set_validation,
     "suppress": _suppress,
     "delete": lambda db, workspace, _data, known: leads.delete_all(db, workspace, _ids(known)),
 }
@@ -460,6 +478,7 @@ _NEEDS: Final = {
     "add_tags": "tags",
     "remove_tags": "tags",
     "set_fields": "fields",
+    "set_validation": "validation",
 }
 
 

@@ -88,28 +88,34 @@ def write(
     """Writes what was found, and how far the job has come; `counts` are all leads of the batch by class. False: it is this worker's no more, and nothing was written."""
     if db.execute(sql("validations.hold"), {"id": job.id, "token": job.token}).fetchone() is None:
         return False
-    changed = db.execute(sql("validations.write"), _columns(found) | {"workspace_id": job.workspace_id, "now": now})
-    told = [
-        Event(
-            type="lead.validated",
-            workspace_id=job.workspace_id,
-            lead_id=row["id"],
-            data={"email": row["email"], "validation": row["validation"]},
-        )
-        for row in changed.fetchall()
-        if row["validation"] != row["was"]
-    ]
-    events.append(db, told)
+    changed = classify(db, job.workspace_id, found, now=now)
     values = {
         "id": job.id,
         "token": job.token,
         "looked": sum(counts.values()),
-        "changed": len(told),
+        "changed": changed,
         "cursor": cursor,
         "counts": msgspec.json.encode(dict(counts)).decode(),
     }
     db.execute(sql("validations.advance"), values)
     return True
+
+
+def classify(db: Connection, workspace_id: int, found: Sequence[Found], *, now: datetime) -> int:
+    """Writes what somebody found of these leads and tells of those that have another class now; how many."""
+    rows = db.execute(sql("validations.write"), _columns(found) | {"workspace_id": workspace_id, "now": now})
+    told = [
+        Event(
+            type="lead.validated",
+            workspace_id=workspace_id,
+            lead_id=row["id"],
+            data={"email": row["email"], "validation": row["validation"]},
+        )
+        for row in rows.fetchall()
+        if row["validation"] != row["was"]
+    ]
+    events.append(db, told)
+    return len(told)
 
 
 def finish(db: Connection, job: Job) -> bool:

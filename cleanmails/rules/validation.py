@@ -1,7 +1,7 @@
 """What an address is worth before anything is sent to it: its class and the reasons, from its words and from what DNS says of its domain.
 
 No mail server is asked whether it knows an address: servers take such questions for harvesting and remember who asks, and many say yes to everything. So
-`catchall` is never found here; it comes with imports that know it.
+`catchall` is never found here; it is what somebody says who knows it from elsewhere.
 """
 
 import tomllib

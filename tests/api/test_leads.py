@@ -141,6 +141,22 @@ def test_many_leads_are_changed_at_once(api, three, woken):
     assert "plan" in woken
 
 
+def test_what_another_service_found_is_said_of_many_leads(api, three, database):
+    """It is told once, and undoes no bounce."""
+    with database.transaction() as db:
+        db.execute("UPDATE leads SET status = 'bounced', validation = 'invalid' WHERE id = %s", [three["cid"]])
+    said = {"action": "set_validation", "validation": "catchall"}
+    assert bulk(api, filter={}, **said)["changed"] == 2
+    assert bulk(api, filter={}, **said)["changed"] == 0
+    assert names(api, validation="catchall") == ["ada", "bob"]
+    assert names(api, validation="invalid") == ["cid"]
+    with database.transaction() as db:
+        told = db.execute("SELECT lead_id FROM events WHERE type = 'lead.validated' ORDER BY id").fetchall()
+    assert [row["lead_id"] for row in told] == [three["ada"], three["bob"]]
+    answer = api.post(f"{LEADS}/bulk", json={"action": "set_validation", "ids": [three["ada"]]})
+    assert [(fault["field"], fault["code"]) for fault in answer.json()["faults"]] == [("validation", "required")]
+
+
 def test_many_leads_join_and_leave_a_list_and_suppressed_ones_do_not(api, three):
     api.post("/v1/outreach/suppressions", json={"value": "ada@example.com"})
     other = api.post("/v1/outreach/lists", json={"name": "Other"}).json()["id"]
