@@ -119,12 +119,16 @@ SELECT EXISTS (SELECT FROM domains WHERE workspace_id = %(workspace_id)s::bigint
        (SELECT postal_address <> '' FROM workspaces WHERE id = %(workspace_id)s::bigint) AS postal_address;
 
 -- name: room
--- What the senders may still send today: limits and use of those that can send.
-SELECT count(*) AS senders, count(*) FILTER (WHERE s.status IN ('ready', 'warmup')) AS able,
-       coalesce(sum(s.daily_limit) FILTER (WHERE s.status IN ('ready', 'warmup')), 0)::bigint AS limits, coalesce(sum(d.used), 0)::bigint AS used
-FROM senders s
-LEFT JOIN sender_days d ON d.sender_id = s.id AND d.day = %(today)s::date
-WHERE s.workspace_id = %(workspace_id)s::bigint AND s.deleted_at IS NULL;
+-- What the senders may still send today: limits and use of those that can send, of which those with a health at the `floor` or on a domain that is not verified are none.
+SELECT count(*) AS senders, count(*) FILTER (WHERE able) AS able, coalesce(sum(daily_limit) FILTER (WHERE able), 0)::bigint AS limits,
+       coalesce(sum(used), 0)::bigint AS used
+FROM (
+    SELECT s.daily_limit, d.used,
+           s.status IN ('ready', 'warmup') AND s.health > %(floor)s::integer AND (s.domain_id IS NULL OR o.status = 'verified') AS able
+    FROM senders s
+    LEFT JOIN domains o ON o.id = s.domain_id
+    LEFT JOIN sender_days d ON d.sender_id = s.id AND d.day = %(today)s::date
+    WHERE s.workspace_id = %(workspace_id)s::bigint AND s.deleted_at IS NULL) each;
 
 -- name: latest
 -- The latest events of the workspace with what people call the things they are about; opens and clicks of machines are left out.

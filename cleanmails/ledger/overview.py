@@ -120,9 +120,9 @@ def beginnings(db: Connection, workspace_id: int) -> Row:
     return row
 
 
-def room(db: Connection, workspace_id: int, today: date) -> Row:
+def room(db: Connection, workspace_id: int, today: date, *, floor: int) -> Row:
     """How many `senders` there are, how many are `able` to send, and their `limits` and what is `used` today."""
-    row = db.execute(sql("overview.room"), {"workspace_id": workspace_id, "today": today}).fetchone()
+    row = db.execute(sql("overview.room"), {"workspace_id": workspace_id, "today": today, "floor": floor}).fetchone()
     assert row is not None
     return row
 

@@ -14,6 +14,7 @@ from cleanmails.api.status import Statuses
 from cleanmails.ledger import overview, workers
 from cleanmails.ledger.db import Row
 from cleanmails.rules import duties
+from cleanmails.rules.health import FLOOR
 from cleanmails.web import activity, charts
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.render import plural
@@ -48,7 +49,7 @@ class Home(Page):
         with desk.database.transaction() as db:
             waiting = overview.attention(db, workspace, limit=_OF_A_KIND)
             begun = overview.beginnings(db, workspace)
-            room = overview.room(db, workspace, today)
+            room = overview.room(db, workspace, today, floor=FLOOR)
             running = overview.running(db, workspace, limit=_RUNNING)
             events = overview.latest(db, workspace, limit=_EVENTS)
             late = [duty.sentence for duty in duties.judged(workers.duty_ages(db)) if duty.late]

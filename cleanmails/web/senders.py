@@ -16,6 +16,7 @@ from cleanmails.api.oauth import Oauth
 from cleanmails.api.senders import Sender, Senders, Standing
 from cleanmails.api.statistics import Statistics
 from cleanmails.errors import CleanmailsError, Fault, InvalidError, StateError
+from cleanmails.rules.health import FLOOR, rests_until
 from cleanmails.web import charts
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet
@@ -51,6 +52,7 @@ class SenderPages(Page):
             calls=[Senders.list_all, Senders.create, Senders.test],
             senders=desk.ask(Senders.list_all, **_filters(desk)),
             standing=standing,
+            rests_until=rests_until,
             connected=_connected(desk),
             csv=csv_address(desk, "/senders.csv"),
             may_setup=desk.may(Permission.SETUP),
@@ -106,6 +108,7 @@ class SenderPages(Page):
             calls=[Senders.read, Senders.change, Senders.test, Senders.health],
             sender=sender,
             standing=standing(sender, desk),
+            rests_until=rests_until(sender.health, sender.last_error_at),
             connected=_connected(desk),
             providers=_providers(desk),
             figures=figures.figures if figures else None,
@@ -179,9 +182,14 @@ class SenderPages(Page):
 
 
 def standing(sender: Sender, desk: Desk) -> str:
-    """Its status as people see it: one that is ready and rests for a while is cooling down."""
-    resting = sender.cooldown_until is not None and sender.cooldown_until > desk.now
-    return "cooling_down" if sender.status == "ready" and resting else str(sender.status)
+    """Its status as people see it: one that would be ready, and sends nothing for now, says why."""
+    if sender.status not in {"ready", "warmup"}:
+        return str(sender.status)
+    if sender.domain is not None and sender.domain.status != "verified":
+        return f"domain_{sender.domain.status}"
+    if sender.cooldown_until is not None and sender.cooldown_until > desk.now:
+        return "cooling_down"
+    return "resting" if sender.health <= FLOOR else str(sender.status)
 
 
 def _providers(desk: Desk) -> list[tuple[str, str]]:

@@ -32,6 +32,7 @@ from cleanmails.rules import schedule, zones
 from cleanmails.rules.merge import Merged, marks, merged
 from cleanmails.web.desk import Desk, Page
 from cleanmails.web.form import Form, Sheet, flattened
+from cleanmails.web.senders import standing
 from cleanmails.web.tables import every
 
 _BLANK: Final = {"subjects": [""], "body": "", "wait_days": 0, "wait_hours": 0, "trigger_condition": "always"}
@@ -505,7 +506,7 @@ def _lists_extra(desk: Desk, campaign: Campaign, form: Form | None, _more: dict[
 
 def _senders_extra(desk: Desk, campaign: Campaign, form: Form | None, _more: dict[str, Any]) -> dict[str, Any]:
     chosen = set(form.ids("senders")) if form else {each.id for each in campaign.senders}
-    return {"senders": list(every(desk, Senders.list_all)), "chosen": chosen}
+    return {"senders": list(every(desk, Senders.list_all)), "chosen": chosen, "standing": standing}
 
 
 def _steps_extra(desk: Desk, campaign: Campaign, _form: Form | None, more: dict[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,16 @@ def answers(base: str) -> None:
         http.get(f"{base}/healthz").raise_for_status()
 
 
+def until(page: Page, condition: str) -> None:
+    """Waits until an expression is true in a page. Playwright's own way looks a second time by `eval`, which the policy of our pages forbids."""
+    page.evaluate(
+        f"""async () => {{
+            for (const ends = performance.now() + 60_000; !({condition}); await new Promise(requestAnimationFrame))
+                if (performance.now() > ends) throw Error("It never was so.");
+        }}"""
+    )
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium."""

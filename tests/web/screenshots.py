@@ -11,7 +11,7 @@ from cleanmails.demo.lived import live
 from cleanmails.demo.seed import demonstrate
 from cleanmails.demo.stage import Stage, stage
 from cleanmails.ledger.db import Database
-from tests.web.browser import DESKTOP, PHONE, chromium
+from tests.web.browser import DESKTOP, PHONE, chromium, until
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
 
@@ -82,7 +82,9 @@ def story(stage: Stage) -> int:
                 answer = page.goto(base.rstrip("/") + path.format(*thing.values()), wait_until="load")
                 if answer is None or answer.status != 200:
                     continue
-                page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+                until(
+                    page, "performance.getEntriesByName('begun').length && !document.querySelector('[aria-busy=true]')"
+                )
                 file = FOLDER / f"{name}{suffix}.png"
                 page.screenshot(path=file)
                 print(file.relative_to(FOLDER.parents[1]), file.stat().st_size // 1024, "KB", flush=True)

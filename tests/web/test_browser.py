@@ -1,5 +1,6 @@
 """Every page in a browser: for readers of screens, by keyboard alone, on a phone, in the dark, in an empty workspace, and with names that are far too long."""
 
+import json
 import secrets
 from contextlib import ExitStack
 from importlib.resources import files
@@ -14,7 +15,7 @@ from cleanmails.ledger import users
 from cleanmails.ledger.db import Database
 from tests.api.conftest import dear_hasher  # noqa: F401 - a fixture
 from tests.conftest import new_database
-from tests.web.browser import DESKTOP, PHONE, Reader, chromium, web
+from tests.web.browser import DESKTOP, PHONE, Reader, chromium, until, web
 from tests.web.conftest import Filled
 from tests.web.everywhere import FIXED, addresses
 from tests.web.test_everywhere import RIGHT_TO_LEFT, live, write
@@ -217,7 +218,7 @@ def test_the_keyboard_reaches_and_does_everything(world):
 
 def begun(page):
     """The page, once every module that it needs has begun."""
-    page.wait_for_function("performance.getEntriesByName('begun').length")
+    until(page, "performance.getEntriesByName('begun').length")
     return page
 
 
@@ -232,9 +233,7 @@ def wording(page, n=0):
 
 def kept(page, words):
     """Waits until the browser keeps these words."""
-    page.wait_for_function(
-        "words => Object.keys(localStorage).some(key => localStorage[key].includes(words))", arg=words
-    )
+    until(page, f"Object.keys(localStorage).some(key => localStorage[key].includes({json.dumps(words)}))")
 
 
 def test_a_lost_connection_is_said_and_nothing_typed_is_lost(world):
@@ -364,6 +363,35 @@ def test_the_inbox_is_worked_through_by_keys(world):
     page.keyboard.type("jk1 are letters here")
     assert page.locator(":focus").input_value() == "jk1 are letters here"
     assert page.url.partition("?")[0].endswith(f"/{one}")
+    assert reader.complaints == []
+
+
+def test_the_part_that_is_shown_is_in_sight_on_a_phone(world):
+    """Parts of a campaign, of the settings: a row that is wider than the phone."""
+    reader = world.reader(viewport=PHONE)
+    for path in (f"/campaigns/{draft(world.house)}/review", "/settings/data"):
+        page = begun(reader.open(path))
+        box = page.locator("main [aria-current]").bounding_box()
+        assert box["x"] >= 0, path
+        assert box["x"] + box["width"] <= PHONE["width"], path
+    assert reader.complaints == []
+
+
+def test_a_date_that_is_given_is_the_date_of_the_launch(world):
+    """Whoever fills it in, and leaves "now" ticked that was ticked before, does not mean now."""
+    page = begun(world.reader().open(f"/campaigns/{draft(world.house)}/review"))
+    assert page.get_by_label("Now").is_checked()
+    page.get_by_label("Date and time").fill("2036-05-01T09:00")
+    assert page.get_by_label("At a date").is_checked()
+
+
+def test_the_list_of_conversations_stays_beside_the_one_that_is_read(world):
+    reader = world.reader()
+    last = reader.open("/inbox").locator(".threads ol a").last.get_attribute("href")
+    page = begun(reader.open(last))
+    page.locator("#answer").scroll_into_view_if_needed()
+    box = page.locator(".threads [aria-current]").bounding_box()
+    assert 0 <= box["y"] <= DESKTOP["height"] - box["height"]
     assert reader.complaints == []
 
 

@@ -262,3 +262,22 @@ def test_the_home_page_says_when_nobody_ticks(browser, database):
     with database.transaction() as db:
         db.execute("UPDATE duties SET done_at = done_at - interval '1 hour' WHERE name = 'tick'")
     assert "No scheduler has ticked for 60 minutes" in text(browser.get("/"))
+
+
+def test_a_sender_that_sends_nothing_for_now_says_why_and_is_not_counted_on(browser, house):
+    """Its status is ready, and yet: its health is at the floor, its domain is faulty."""
+    house.sender("well@acme.example", limit=40)
+    tired = house.sender("tired@acme.example")
+    house.run("UPDATE senders SET health = 20, last_error_at = now() WHERE id = %s", tired)
+    faulty = house.one(
+        "INSERT INTO domains (workspace_id, name, status) VALUES (%s, 'broken.example', 'faulty') RETURNING id",
+        house.workspace,
+    )
+    house.sender("lost@broken.example", domain=faulty)
+    page = text(browser.get("/senders"))
+    assert "resting its health is low; until" in page
+    assert "domain faulty nothing is sent by it; see the records" in page
+    assert "It comes back by itself, slowly." in text(browser.get(f"/senders/{tired}"))
+    assert "of 40 that 1 sender may" in text(browser.get("/"))
+    campaign = house.campaign([], [], status="draft", started_at=None, run=0)
+    assert "resting" in text(browser.get(f"/campaigns/{campaign}/senders"))

@@ -19,11 +19,7 @@ from cleanmails.mail.tokens import Purpose, Tokens, link_url, pixel_url
 from cleanmails.records import LinkSlot, Resolved
 from cleanmails.vault import Vault
 from tests.ports import free_port
-
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-dev-shm-usage",
-]  # fmt: skip
+from tests.web.browser import FLAGS
 
 
 @pytest.fixture

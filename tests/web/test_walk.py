@@ -22,7 +22,7 @@ from playwright.sync_api import expect, sync_playwright
 from cleanmails.api.owner import first_owner
 from cleanmails.ledger.db import Database
 from tests.ports import free_port
-from tests.web.test_recipient import FLAGS
+from tests.web.browser import FLAGS, until
 
 PATIENCE = 60_000
 """Milliseconds, for a machine that does much else; nothing here takes more than a few seconds on an idle one."""
@@ -199,7 +199,7 @@ def test_the_guides_whole_walk_from_the_first_start_to_the_mail_in_the_catcher(w
     mail = page.frame_locator("iframe[title='The mail']")
     expect(mail.get_by_text("Hey Ada, quick question")).to_be_visible()
     expect(mail.get_by_text("Hi Ada,")).to_be_visible()
-    page.wait_for_function("Object.keys(localStorage).some(key => localStorage[key].includes('quick question'))")
+    until(page, "Object.keys(localStorage).some(key => localStorage[key].includes('quick question'))")
     page.reload()
     expect(page.get_by_text("was brought back; it is not saved yet")).to_be_visible()
     expect(page.get_by_label("Subject 1 of step 1")).to_have_value("Hey {{FIRST_NAME}}, quick question")
@@ -215,7 +215,7 @@ def test_the_guides_whole_walk_from_the_first_start_to_the_mail_in_the_catcher(w
     page.get_by_label("At any time").check()
     press(page, "Save and go on")
     expect(page.get_by_text("Nothing stands against the launch.")).to_be_visible()
-    expect(page.get_by_text("Mails per day as it is as a table")).to_be_visible()
+    expect(page.get_by_text("Mails per day as a table")).to_be_visible()
     press(page, "Launch")
     expect(page.get_by_text("Launched. The first mails go out")).to_be_visible()
     assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('keep:'))") == []
@@ -248,11 +248,11 @@ def test_the_guides_whole_walk_from_the_first_start_to_the_mail_in_the_catcher(w
     # Ada is answered from the inbox, by keys.
     leads = page.url
     page.goto("/inbox")
-    page.wait_for_function("performance.getEntriesByName('begun').length")
+    until(page, "performance.getEntriesByName('begun').length")
     page.keyboard.press("j")
     page.wait_for_url(re.compile(r"/inbox/\d+"))
     expect(page.get_by_text("Tell me more.").first).to_be_visible()
-    page.wait_for_function("performance.getEntriesByName('begun').length")
+    until(page, "performance.getEntriesByName('begun').length")
     page.keyboard.press("r")
     page.keyboard.type("With pleasure.")
     press(page, "Send the answer")

@@ -15,6 +15,7 @@ const modules = [
 /** Puts what a page brings to work, within `root`: the whole page, or a part of it that came anew. */
 export function begin(root = document) {
   for (const button of root.querySelectorAll("[data-shut]")) button.hidden = false;
+  for (const here of root.querySelectorAll(".rail [aria-current], .tabs [aria-current]")) here.scrollIntoView({ block: "nearest", inline: "center" });
   const needed = modules.filter(([selector]) => root.querySelector(selector));
   const begun = Promise.all(needed.map(async ([, path]) => (await import(path)).begin(root)));
   root.querySelector("[data-focus]")?.focus();
@@ -173,6 +174,12 @@ function release(form) {
   delete form.dataset.sent;
   form.querySelectorAll("[aria-busy]").forEach((button) => button.removeAttribute("aria-busy"));
 }
+
+// Who writes into what belongs to a choice has chosen it: a launch must not be "now" because its date was given and not ticked.
+document.addEventListener("input", (event) => {
+  const choice = document.getElementById(event.target.dataset?.ticks ?? "");
+  if (choice) choice.checked = true;
+});
 
 // Filters act when they are chosen.
 document.addEventListener("change", (event) => {

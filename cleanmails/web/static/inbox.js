@@ -4,6 +4,7 @@ let listening = false;
 
 /** Works on the inbox within `root`. */
 export function begin() {
+  document.querySelector(".threads [aria-current]")?.scrollIntoView({ block: "nearest" });
   const unread = document.querySelector("form[data-read]");
   if (unread && !unread.dataset.told) {
     unread.dataset.told = "1";
