@@ -111,15 +111,19 @@ WHERE o.state = 'on' AND (o.rest_until IS NULL OR o.rest_until <= %(now)s::times
 ORDER BY l.lane, o.delivered_at NULLS LAST, o.id;
 
 -- name: take_lane
--- Leases a lane, if it is still free and its outlet takes anything; with what its requests are made of.
-WITH taken AS (
-    UPDATE outlet_lanes SET token = token + 1, leased_until = %(now)s::timestamptz + make_interval(secs => %(lease)s::float8)
-    WHERE outlet_id = %(id)s::bigint AND lane = %(lane)s::smallint AND (leased_until IS NULL OR leased_until <= %(now)s::timestamptz)
-    RETURNING outlet_id, token
+-- Leases a lane, if it is still free and its outlet takes anything; with what its requests are made of. `lost`: whoever had it before ended without
+-- a word, and may have told some of what waits.
+WITH free AS MATERIALIZED (
+    SELECT l.outlet_id, l.lane, l.leased_until IS NOT NULL AS lost FROM outlet_lanes l JOIN outlets o ON o.id = l.outlet_id
+    WHERE l.outlet_id = %(id)s::bigint AND l.lane = %(lane)s::smallint AND (l.leased_until IS NULL OR l.leased_until <= %(now)s::timestamptz)
+      AND o.state = 'on' AND (o.rest_until IS NULL OR o.rest_until <= %(now)s::timestamptz)
+    FOR UPDATE OF l
+), taken AS (
+    UPDATE outlet_lanes l SET token = l.token + 1, leased_until = %(now)s::timestamptz + make_interval(secs => %(lease)s::float8)
+    FROM free WHERE l.outlet_id = free.outlet_id AND l.lane = free.lane
+    RETURNING l.outlet_id, l.token, free.lost
 )
-SELECT o.*, taken.token
-FROM taken JOIN outlets o ON o.id = taken.outlet_id
-WHERE o.state = 'on' AND (o.rest_until IS NULL OR o.rest_until <= %(now)s::timestamptz);
+SELECT o.*, taken.token, taken.lost FROM taken JOIN outlets o ON o.id = taken.outlet_id;
 
 -- name: read_lane
 -- What is due in a lane, oldest first, with its event (null once its month was dropped), and the lead and campaign that it is about. What waits behind

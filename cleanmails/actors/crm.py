@@ -1,7 +1,7 @@
 """HubSpot, Pipedrive and Slack on the stream of events: each an outlet like a webhook, with its own cursor, order per lead, retries and log.
 
 An event takes a few exchanges (find or make the person, then what happened); the first that is not answered well ends the attempt, and the event is tried again
-from its beginning. So people are upserted, and before a mail or a deal is made for the second time, or at a replay, it is looked for.
+from its beginning. So people are upserted, and before a mail or a deal is made for the second time, at a replay, or after a worker that died, it is looked for.
 """
 
 from collections.abc import Mapping, Sequence

@@ -151,7 +151,7 @@ def open_lanes(db: Connection, now: datetime) -> list[tuple[int, int]]:
 
 
 def take_lane(db: Connection, outlet_id: int, lane: int, *, now: datetime, lease: float) -> Row | None:
-    """Leases a lane for `lease` seconds: the outlet with `token`, or None if somebody else has it or the outlet takes nothing now."""
+    """Leases a lane for `lease` seconds: the outlet with `token`, and whether who had it before was `lost`; or None if somebody else has it or the outlet takes nothing now."""
     values = {"id": outlet_id, "lane": lane, "now": now, "lease": lease}
     return db.execute(sql("outlets.take_lane"), values).fetchone()
 

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cleanmails.actors import outlets as sending
+from cleanmails.actors.crm import TELLERS
 from cleanmails.actors.outlets import Post
 from cleanmails.ledger import events, outlets
 from cleanmails.ledger.events import Event
 from cleanmails.mail.connector import Connector
+from cleanmails.mail.http import Client
 from cleanmails.rules import crm, retries
 from tests.receiver import Receiver
 from tests.stream import await_readable
@@ -318,3 +320,42 @@ def test_what_is_told_once_more_is_not_made_again(connect, happened, post, work,
         there = server.answer
         kept = there.made.values() if kind == "hubspot" else (there.activities, there.deals)
         assert [len(each) for each in kept] == [1, 1]
+
+
+@pytest.mark.parametrize(("kind", "crm_of"), [("hubspot", HubSpot), ("pipedrive", Pipedrive)])
+def test_what_a_dead_worker_had_told_is_not_made_again(connect, happened, post, clock, work, kind, crm_of):
+    """It died between the CRM's answer and the ledger, which knows of no attempt."""
+    with Receiver(crm_of()) as server:
+        made = connect(kind, place(server))
+        happened("email.sent", subject="Hello", step=0)
+        sending.fan_out(post)
+        [(_, lane)] = sending.open_lanes(post)
+        with work.database.transaction() as db:
+            outlet = outlets.take_lane(db, made, lane, now=clock(), lease=sending.LEASE_SECONDS)
+            [row] = outlets.read_lane(db, made, lane, now=clock(), limit=sending.RUN)
+        with Client(post.connect) as client:
+            assert TELLERS[kind](client, outlet, [TOKEN], row, clock()).status == 201
+        clock.now += timedelta(seconds=sending.LEASE_SECONDS + 1)
+        assert sending.pump(post) == 1
+        there = server.answer
+        assert len(there.made["emails"] if kind == "hubspot" else there.activities) == 1
+
+
+def test_no_event_takes_more_requests_than_its_lease_has_time_for(connect, happened, post):
+    """The most: a person who is known, with fields, for whom a meeting was booked."""
+    with Receiver(Pipedrive()) as server:
+        connect("pipedrive", place(server), fields={"city": "abc123"})
+        happened("email.sent", subject="Hello", step=0)
+        sending.pump(post)
+        before = len(server.requests)
+        happened("lead.labelled", label="meeting_booked")
+        sending.pump(post)
+        assert len(server.requests) - before == sending.EXCHANGES
+
+
+def test_a_lane_of_an_outlet_that_rests_is_not_taken(connect, post, house, clock, work):
+    made = connect("slack", "https://hooks.slack.com")
+    house.run("UPDATE outlets SET rest_until = %s WHERE id = %s", clock() + timedelta(seconds=5), made)
+    with work.database.transaction() as db:
+        assert outlets.take_lane(db, made, 0, now=clock(), lease=sending.LEASE_SECONDS) is None
+        assert outlets.take_lane(db, made, 0, now=clock() + timedelta(seconds=6), lease=sending.LEASE_SECONDS)
