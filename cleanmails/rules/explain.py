@@ -70,7 +70,12 @@ def explain(snapshot: Snapshot, walk: WalkView) -> Explanation:
     if blocking is None:
         sentence = f"Step {walk.step + 1} goes out in the next round."
     elif at is None:
-        sentence = f"{blocking.sentence} No time of a next mail is known."
+        # Time opens the gate that is named first, perhaps, and not this one.
+        never = next(
+            (gate for gate in asked if gate.code and gate.opens_at is None and gate.name != "trigger"), blocking
+        )
+        more = f": {never.sentence}" if never is not blocking else "."
+        sentence = f"{blocking.sentence} No time of a next mail is known{more}"
     else:
         sentence = (
             f"{blocking.sentence} The next mail goes out on {wording.clock(at, campaign.timezone)} at the earliest."

@@ -48,6 +48,16 @@ def test_a_gate_that_only_a_person_opens_leaves_the_time_open():
     assert told.sentence == "The campaign is paused: a person paused it. No time of a next mail is known."
 
 
+def test_what_no_time_opens_is_told_beside_what_time_does():
+    """The wait is what is asked first, and yet waiting alone helps nothing: the only sender is locked out."""
+    out = sender(status=SenderStatus.RESTRICTED)
+    told = explain(snapshot(senders=[out]), walk(due_at=NOW + timedelta(hours=2)))
+    assert told.blocking is not None
+    assert told.blocking.code == "start_delay_not_met"
+    [locked] = [gate for gate in told.gates if gate.code and gate.opens_at is None]
+    assert told.sentence == f"{told.blocking.sentence} No time of a next mail is known: {locked.sentence}"
+
+
 def test_the_wait_after_a_skipped_step_is_part_of_the_time():
     steps = (step(0), step(1, trigger=Trigger.ON_CLICK), step(2, wait_days=2), step(3, wait_days=9))
     told = explain(snapshot(campaigns=[campaign(steps=steps)]), follow_up())

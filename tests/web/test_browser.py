@@ -377,6 +377,15 @@ def test_the_part_that_is_shown_is_in_sight_on_a_phone(world):
     assert reader.complaints == []
 
 
+def test_lists_can_be_read_whole_on_a_small_desktop(world):
+    """What is done to a row stands at its end, which must not be out of sight. The campaign has long addresses, in every state."""
+    reader = world.reader()
+    campaign = world.house.one("SELECT min(campaign_id) FROM deliveries")
+    wide = "[...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.ariaLabel)"
+    for path in ("/campaigns", f"/campaigns/{campaign}", f"/campaigns/{campaign}/leads", "/senders", "/leads"):
+        assert reader.open(path).evaluate(wide) == [], path
+
+
 def test_a_date_that_is_given_is_the_date_of_the_launch(world):
     """Whoever fills it in, and leaves "now" ticked that was ticked before, does not mean now."""
     page = begun(world.reader().open(f"/campaigns/{draft(world.house)}/review"))
