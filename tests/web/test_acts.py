@@ -117,7 +117,7 @@ def test_secrets_are_shown_once_and_nowhere_else(browser, house):
     assert secret not in browser.get("/webhooks/1").text
     invited = browser.post("/settings/people", data={"email": "new@agency.example", "role": "member"})
     assert "/invitation/" in invited.text
-    assert "new@ agency.example" in text(browser.get("/settings/people"))
+    assert "new@agency.example" in text(browser.get("/settings/people"))
 
 
 def test_a_crm_is_connected_mapped_and_switched_off(browser, house):
