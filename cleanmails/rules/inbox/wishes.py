@@ -20,6 +20,11 @@ _ALONE: Final = re.compile(
 _ASKED: Final = any_of(_WORDS["asked"])
 _UNLESS: Final = any_of(_WORDS["unless"])
 _ANSWER: Final = re.compile(r"^(?:(?:re|aw|sv|vs|antw|odp|ynt|rif|res|fwd?|wg|tr|rv|回复|答复|返信)\s?[:：] ?)+")
+_MISSPELT: Final = re.compile(
+    r"\bun-?(?:subcribe|suscribe|subscibe|subsribe|subscirbe|subsrcibe|scubscribe|subscrib|scribe)(?=d?\b)"
+)
+"""How `unsubscribe` is written in a hurry."""
+
 _SENTENCE: Final = re.compile(r"[.!?。！？\n]+")
 _PUNCTUATION: Final = re.compile(r"[^\w\s/-]+")
 
@@ -33,7 +38,7 @@ def by_subject(letter: Inbound) -> bool:
 def by_words(letter: Inbound) -> bool:
     """Whether what is new of the mail says it."""
     text = letter.reply[:_MOST]
-    words = folded(text)
+    words = _MISSPELT.sub("unsubscribe", folded(text))
     lines = [line for line in (_bare(line) for line in text.splitlines()) if line]
     alone = [" ".join(lines), *lines[:_LINES]]
     if len(text) <= _SHORT:
@@ -43,4 +48,4 @@ def by_words(letter: Inbound) -> bool:
 
 def _bare(text: str) -> str:
     """Folded, without the marks of an answer and without punctuation."""
-    return " ".join(_PUNCTUATION.sub(" ", _ANSWER.sub("", folded(text[:400]))).split())
+    return " ".join(_PUNCTUATION.sub(" ", _ANSWER.sub("", _MISSPELT.sub("unsubscribe", folded(text[:400])))).split())
