@@ -113,6 +113,12 @@ RETURNING t.id;
 -- name: find_thread
 SELECT id FROM threads WHERE campaign_id = %(campaign_id)s::bigint AND lead_id = %(lead_id)s::bigint;
 
+-- name: has_complained
+-- Whether a complaint of this lead was counted before.
+SELECT EXISTS (
+    SELECT FROM inbox_messages WHERE lead_id = %(lead_id)s::bigint AND kind = 'feedback' AND evidence @> '{"new": true}'
+) AS complained;
+
 -- name: write_message
 -- What is kept of a message, once it is known whose it is, or that a person has to say so.
 UPDATE inbox_messages

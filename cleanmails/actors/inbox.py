@@ -362,7 +362,7 @@ def _bounce(case: _Case) -> dict[str, Any]:
 
 
 def _feedback(case: _Case) -> dict[str, Any]:
-    """A recipient called the mail unwanted: he is mailed no more, and the sender's standing is worse."""
+    """A recipient called the mail unwanted: he is mailed no more, and the sender's standing is worse, once; also if he had left by then."""
     db, row = case.db, case.row
     if not case.meaning.complaint:
         return {"complaint": False}
@@ -374,7 +374,7 @@ def _feedback(case: _Case) -> dict[str, Any]:
         campaign_id=row["campaign_id"],
         delivery_id=row["id"],
     )
-    if suppressions.known(db, row["workspace_id"], [entry]):
+    if suppressions.known(db, row["workspace_id"], [entry]) and inbox.has_complained(db, row["lead_id"]):
         return {"new": False}
     _lower_health(db, row["sender_id"], case.now)
     data = {"message_id": row["message_id"], "subject": row["subject"]}

@@ -204,6 +204,12 @@ def find_thread(db: Connection, campaign_id: int, lead_id: int) -> int | None:
     return row["id"] if row else None
 
 
+def has_complained(db: Connection, lead_id: int) -> bool:
+    """Whether a complaint of this lead was counted before."""
+    row = db.execute(sql("inbox.has_complained"), {"lead_id": lead_id}).fetchone()
+    return row is not None and bool(row["complained"])
+
+
 def write_message(db: Connection, message_id: int, letter: Inbound, meaning: Meaning, kept: Kept) -> None:
     """What is kept of a message that was taken."""
     values = msgspec.structs.asdict(kept) | {

@@ -313,6 +313,16 @@ def test_a_complaint_suppresses_and_costs_health(box):
     assert box.sound() == {}
 
 
+def test_who_has_left_and_complains_costs_health_once(box):
+    box.put(reply(box.named(), "Unsubscribe me."))
+    for kind in ("abuse", "fraud"):
+        box.put(complaint(box.named(), kind))
+    assert box.house.one("SELECT reason FROM suppressions") == "unsubscribed"
+    assert box.house.one("SELECT health FROM senders") == 85
+    assert box.events().count("email.complained") == 1
+    assert box.sound() == {}
+
+
 @pytest.mark.parametrize("make", [reply, bounce])
 def test_it_proves_that_an_unknown_mail_was_sent(box, make):
     other = box.house.campaign(box.house.leads("eve@b.example"), [box.sender], steps=({}, {"wait_days": 3}))
