@@ -24,7 +24,12 @@ _PLAIN: Final = (
     "name", "status", "check_reply", "stop_company_on_reply", "track_opens", "track_clicks", "schedule", "launch_at", "max_new_leads_per_day", "on_sender_loss",
     "missing_field", "promote_winner", "skip_validation",
 )  # fmt: skip
-_NAMES: Final = {"schedule_config": "schedule", "launch_at": "launch date", "archived_at": "archive"}
+_NAMES: Final = {
+    "schedule_config": "schedule",
+    "launch_at": "launch date",
+    "archived_at": "archive",
+    "skip_validation": "classes of addresses left out",
+}
 
 
 def write(

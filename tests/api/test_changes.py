@@ -37,7 +37,7 @@ def test_a_stale_change_is_told_who_was_first(api, campaign):
     refused = api.patch(path, json={"name": "Mine", "version": 1})
     assert (refused.status_code, refused.json()["code"]) == (409, "stale")
     assert (
-        "API key admin changed the name, the check reply and the skip validation since you read the campaign"
+        "API key admin changed the name, the check reply and the classes of addresses left out since you read the campaign"
         in refused.json()["detail"]
     )
 
