@@ -38,13 +38,15 @@ def main(arguments: list[str]) -> int:
         print(__doc__, end="")
         return 0
     os.chdir(ROOT)
-    prepare("dev" if command in {"test", "machine", "doors", "asvs"} else "run")
+    prepare("dev" if command in {"test", "machine", "doors", "asvs", "screenshots"} else "run")
     if command == "test":
         return test(rest)
     if command == "machine":
         return machine(rest)
     if command == "asvs":
         return subprocess.run([PYTHON, "-m", "tests.asvs"], check=False).returncode
+    if command == "screenshots":
+        return subprocess.run([PYTHON, "-m", "tests.web.screenshots", *rest], check=False).returncode
     if command == "doors":
         return doors(rest)
     if command != "env":
