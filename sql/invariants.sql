@@ -132,7 +132,7 @@ LIMIT %(limit)s::integer;
 -- The bytes of a mail are kept from its rendering until it is settled, because every attempt sends the same; and no longer.
 SELECT d.id AS delivery_id, d.state, m.delivery_id IS NOT NULL AS kept
 FROM deliveries d LEFT JOIN mails m ON m.delivery_id = d.id
-WHERE CASE WHEN m.delivery_id IS NULL THEN d.state IN ('rendered', 'sending', 'unknown')
+WHERE CASE WHEN m.delivery_id IS NULL THEN d.state IN ('rendered', 'sending', 'unknown') OR (d.state = 'deferred' AND d.attempts > 0 AND d.hash IS NOT NULL)
            ELSE d.state IN ('sent', 'failed', 'bounced', 'skipped', 'cancelled') END
 LIMIT %(limit)s::integer;
 

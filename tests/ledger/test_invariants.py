@@ -165,6 +165,7 @@ DAMAGES = [
     ("unknown_is_explained", "UPDATE deliveries SET token = token + 1 WHERE state = 'unknown'"),
     ("attempts_are_counted", f"UPDATE deliveries SET attempts = attempts + 1 WHERE lead_id = {OF.format('sent')}"),
     ("bytes_are_kept", "DELETE FROM mails USING deliveries d WHERE d.id = delivery_id AND d.state = 'rendered'"),
+    ("bytes_are_kept", "DELETE FROM mails USING deliveries d WHERE d.id = delivery_id AND d.state = 'deferred'"),
     ("bytes_are_kept", f"INSERT INTO mails SELECT id, 'bytes' FROM deliveries WHERE lead_id = {OF.format('sent')}"),
 ]
 
