@@ -403,3 +403,10 @@ def test_a_message_that_cannot_be_read_holds_up_no_other(box, monkeypatch):
     settled = box.put("anything")
     assert (settled.state, box.put("anything").fresh) == ("review", False)
     assert box.house.one("SELECT evidence ->> 'why' FROM inbox_messages") == "unreadable"
+
+
+@pytest.mark.parametrize("action", ["delivered", "relayed", "expanded"])
+def test_a_report_of_success_is_nobodys_answer(box, action):
+    settled = box.put(bounce(box.named(), "2.1.5", "250 2.1.5 OK", action=action))
+    assert (settled.kind, settled.state) == ("unrelated", "ignored")
+    assert (box.walk()["state"], box.events()) == ("waiting", [])

@@ -59,8 +59,11 @@ Whose = Found | Several | Nobody
 
 
 def by_ids(letter: Inbound, meaning: Meaning, found: Sequence[Candidate]) -> Whose:
-    """First by Message-IDs: of the mail that is answered, or that came back. `found` in the order in which the mail names them."""
-    if not found:
+    """First by Message-IDs: of the mail that is answered, or that came back. `found` in the order in which the mail names them.
+
+    A report that a mail has arrived names ours, and is nobody's answer to it.
+    """
+    if not found or "delivered_report" in meaning.reasons:
         return Nobody()
     if (
         len({each.walk for each in found}) == 1
