@@ -232,6 +232,9 @@ class Campaigns(Controller):
 
         Mails that are not rendered yet use the new text. Leads of a list that goes end their walks unless another list has them; leads of one that comes
         begin theirs. A lead that stands at a step which is taken away is finished. A running campaign cannot be changed to what could not be launched.
+
+        Leads that wait already have their time: a longer wait holds them until it is over, a shorter one is for those who come to it. Steps are their positions: where one
+        in the middle is taken out, those behind it move up, and a lead that was past it goes on at the position where it stands.
         """
         with database.transaction() as db:
             warnings = edits.write(db, principal, campaign_id, data, now)
