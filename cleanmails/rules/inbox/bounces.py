@@ -1,7 +1,7 @@
 """Mails that came back: delivery reports (RFC 3464), and what programs wrote before them, or write still."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -59,8 +59,9 @@ def from_a_program(letter: Inbound) -> bool:
 
 
 def _report(letter: Inbound, ids: tuple[str, ...]) -> Meaning:
-    failed = [each for each in letter.returned if each.action in _FAILED]
-    delayed = [each for each in letter.returned if each.action in _DELAYED]
+    told = _addressed(letter)
+    failed = [each for each in told if each.action in _FAILED]
+    delayed = [each for each in told if each.action in _DELAYED]
     if not failed and not delayed:
         return Meaning(
             kind=InboundKind.UNRELATED, message_ids=_originals(letter, letter.text, ids), reasons=("delivered_report",)
@@ -77,10 +78,16 @@ def _report(letter: Inbound, ids: tuple[str, ...]) -> Meaning:
         status=status,
         said=said,
         final=bool(failed),
-        recipients=_unique(each.recipient for each in about),
+        recipients=_unique(each.recipient for each in letter.returned if each.action in _FAILED | _DELAYED),
         message_ids=_originals(letter, letter.text, ids),
         reasons=("delivery_status",) if failed else ("delivery_status", "delayed"),
     )
+
+
+def _addressed(letter: Inbound) -> Sequence[Returned]:
+    """What is told of whom our mail was to, where the report also tells of others to whom it was passed on; else all of it."""
+    to = {each.lower() for each in _addresses(letter.original.get("to", ""))}
+    return [each for each in letter.returned if each.recipient.lower() in to] or letter.returned
 
 
 def _worst(about: list[Returned], notice: str) -> tuple[Row, int | None, str | None, str]:
