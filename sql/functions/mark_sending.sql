@@ -2,6 +2,8 @@
 -- takes too: the walk's row (reply, bounce, unsubscribe, suppression), the campaign, the sender, his daily limit. Of the mails that are asked for, those whose dot
 -- may be written come back. At most one of a sender: the day's count is of one mail.
 --
+-- Whoever holds a walk is about to stop it, perhaps with a thousand others: nobody waits for that here, where the company would wait too. The mail goes back.
+--
 -- Several at once, because asking costs four times as much as answering: eight mails take as long as two. Locks are taken in the order of the ledger, each kind sorted.
 --
 -- A function, because that makes two statements one round trip: a statement's view of the data is older than the locks it waits for, so the shared form of what
@@ -18,7 +20,7 @@ BEGIN
         FROM unnest(ids, tokens, campaign_ids, lead_ids, sender_ids, worker_ids, gaps) AS asked (id, token, campaign_id, lead_id, sender_id, worker_id, gap)
         JOIN campaign_leads cl ON cl.campaign_id = asked.campaign_id AND cl.lead_id = asked.lead_id
         ORDER BY cl.campaign_id, cl.lead_id
-        FOR NO KEY UPDATE OF cl
+        FOR NO KEY UPDATE OF cl SKIP LOCKED
     ), mine AS MATERIALIZED (
         SELECT walk.* FROM walk JOIN deliveries d ON d.id = walk.id AND d.campaign_id = walk.campaign_id AND d.lead_id = walk.lead_id
         WHERE walk.state = 'in_flight' AND d.token = walk.token AND d.state = 'rendered' AND (d.not_after IS NULL OR d.not_after > clock_timestamp())

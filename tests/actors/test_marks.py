@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 
@@ -71,3 +72,13 @@ def test_a_ledger_that_does_not_answer_grants_nobody_and_the_next_try_is_as_any_
     with pytest.raises(BusyError):
         work.marks.ask(asked[1])
     assert all_at_once(work.marks, asked[1:]) == [True] * 15
+
+
+def test_whose_walk_somebody_holds_is_refused_and_keeps_no_company_waiting(ready, database_url):
+    work, asked = ready
+    held = asked[3]
+    with psycopg.connect(database_url) as db:
+        walk = [held.campaign_id, held.lead_id]
+        db.execute("SELECT FROM campaign_leads WHERE campaign_id = %s AND lead_id = %s FOR UPDATE", walk)
+        assert all_at_once(work.marks, asked) == [mark is not held for mark in asked]
+    assert work.marks.ask(held)
