@@ -1,7 +1,7 @@
 """Figures that take as long as there are leads, kept for a moment: counting the walks of a campaign of a million leads takes longer than a page may.
 
 What is small is counted anew each time. What is great is shown as it was counted last, and counted again behind the reader's back once it is older than a
-second, and than twenty times what it took. Each web process keeps its own.
+second, and than twenty times what it took; one after the other, so that the ledger has a hand free for the page that asked. Each web process keeps its own.
 """
 
 import threading
@@ -31,7 +31,8 @@ class Tally(Generic[T]):
         self._size, self._clock = size, clock
         self._lock = threading.Lock()
         self._known: OrderedDict[int, tuple[T, float, float]] = OrderedDict()
-        self._asked: set[int] = set()
+        self._asked: dict[int, Callable[[], T]] = {}
+        self._counting = False
 
     def read(self, id: int, count: Callable[[], T]) -> T:
         """The figures of `id`; `count` makes them, now or later in a thread."""
@@ -60,16 +61,25 @@ class Tally(Generic[T]):
 
     def _later(self, id: int, count: Callable[[], T]) -> None:
         with self._lock:
-            if id in self._asked:
-                return
-            self._asked.add(id)
-        threading.Thread(target=self._behind, args=(id, count), name="tally", daemon=True).start()
+            self._asked.setdefault(id, count)
+            idle, self._counting = not self._counting, True
+        if idle:
+            threading.Thread(target=self._behind, name="tally", daemon=True).start()
 
-    def _behind(self, id: int, count: Callable[[], T]) -> None:
-        try:
-            self._anew(id, count)
-        except CleanmailsError as error:
-            _log.warning("tally.failed", id=id, reason=error.message)
-        finally:
-            with self._lock:
-                self._asked.discard(id)
+    def _behind(self) -> None:
+        """Counts what is asked for until nothing is."""
+        while (asked := self._next()) is not None:
+            try:
+                self._anew(*asked)
+            except CleanmailsError as error:
+                _log.warning("tally.failed", id=asked[0], reason=error.message)
+            except Exception:  # noqa: BLE001 - it is told, and the others are counted all the same
+                _log.exception("tally.failed", id=asked[0])
+            finally:
+                with self._lock:
+                    self._asked.pop(asked[0], None)
+
+    def _next(self) -> tuple[int, Callable[[], T]] | None:
+        with self._lock:
+            self._counting = bool(self._asked)
+            return next(iter(self._asked.items()), None)
