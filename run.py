@@ -29,6 +29,11 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 SETTINGS = ("DATABASE_URL", "REDIS_URL", "PORT")
+PROGRAMS = {
+    "chromium": (("chromium", "chromium-browser", "google-chrome"), "BROWSER TESTS"),
+    "dovecot-imapd": (("dovecot",), "TESTS WITH DOVECOT"),
+}
+"""Debian's packages of which tests need a program: its names, and which tests."""
 
 
 def main(arguments: list[str]) -> int:
@@ -109,7 +114,7 @@ def link() -> None:
 
 def test(arguments: list[str]) -> int:
     """Run every check, even after one has failed, and say at the end how each came out."""
-    chromium()
+    programs()
     checks = {
         "ruff check": ["ruff", "check", "--quiet"],
         "ruff format": ["ruff", "format", "--check", "--quiet"],
@@ -144,12 +149,14 @@ def doors(arguments: list[str]) -> int:
     return subprocess.run([PYTHON, "-m", "pytest", "-q", "tests/doors"], env=environment, check=False).returncode
 
 
-def chromium() -> None:
-    """The browser tests drive Chromium: root gets it installed, others are told that it is missing."""
-    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))) and not apt_get("chromium"):
-        print(
-            "\n*** There is no Chromium here: THE BROWSER TESTS WILL NOT RUN. Install it: sudo apt-get install chromium ***\n"
-        )
+def programs() -> None:
+    """Tests drive Chromium and read from dovecot: root gets them installed, others are told what is missing."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    for package, (names, tests) in PROGRAMS.items():
+        if not any(shutil.which(name, path=path) for name in names) and not apt_get(package):
+            print(
+                f"\n*** There is no {names[0]} here: THE {tests} WILL NOT RUN. Install it: sudo apt-get install {package} ***\n"
+            )
 
 
 def apt_get(package: str) -> bool:

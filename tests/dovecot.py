@@ -1,5 +1,6 @@
 """A dovecot of this run's own: private folder, ports of the loopback, one password for everybody. Nothing of the system's is touched."""
 
+import contextlib
 import getpass
 import os
 import pwd
@@ -9,8 +10,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 PASSWORD = "password of dovecot"
 
@@ -74,7 +76,7 @@ def program():
     return shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(certificates):
     """Gives (port for STARTTLS, port for TLS)."""
     folder = Path(tempfile.mkdtemp(prefix="cleanmails-dovecot-"))
@@ -83,7 +85,7 @@ def running(certificates):
         (folder / "mails").mkdir()
         owner = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         os.chown(folder / "mails", owner.pw_uid, owner.pw_gid)
-        port, tls_port = (_free() for _ in range(2))
+        port, tls_port = (free_port() for _ in range(2))
         config = CONFIG.format(
             folder=folder,
             run=folder / "run",
@@ -122,11 +124,7 @@ def _await(process, port, folder):
             said = "".join(path.read_text() for path in (folder / "errors", folder / "log") if path.exists())
             assert process.poll() is None, said
             assert time.monotonic() < ends, said
-            time.sleep(0.05)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)  # or until it dies
         else:
             return
-
-
-def _free():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

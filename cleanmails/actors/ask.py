@@ -53,7 +53,7 @@ def _ask(work: Work, ids: Sequence[int]) -> None:
         held = deliveries.take_planned(db, ids, work.worker_id)
         rows = deliveries.render_facts(db, held)
     asked = 0
-    sealed: dict[int, str] = {}
+    sealed: set[int] = set()
     for row in rows:
         if row["body"] is None or row["workspace_id"] in sealed:
             continue
@@ -61,10 +61,11 @@ def _ask(work: Work, ids: Sequence[int]) -> None:
             asked += len(missing(work, row, work.settings.servers().redis_url))
         except SealError as error:
             # Not a fallback, which would be for good: its mails wait for the key, and those of others go on.
-            sealed[row["workspace_id"]] = error.message
+            sealed.add(row["workspace_id"])
             logger.error("model.sealed", workspace=row["workspace_id"], reason=error.message)  # noqa: TRY400 - no trace is needed
     waiting = {row["id"] for row in rows if row["workspace_id"] in sealed}
     with work.database.transaction() as db:
+        deliveries.set_aside(db, [(id, token) for id, token in held if id in waiting])
         deliveries.release(db, ids, work.worker_id)
     work.queues.render([id for id, _ in held if id not in waiting])
     logger.info("models.asked", mails=len(rows), questions=asked, ms=round(1000 * (stopwatch() - begun), 1))

@@ -21,6 +21,9 @@ from cleanmails.rules.outcome import Accepted, Bounced, Failed, HoldSender, Retr
 
 logger = log.get(__name__)
 
+SEALED = "sender_restricted"
+"""Why mails go back whose sender has a credential that does not open (`hold_sender`)."""
+
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt with its verdict: the delivery as it stood, and what was decided of it."""

@@ -84,7 +84,7 @@ def _render(work: Work, ids: Sequence[int]) -> None:
     if unsigned:
         for sender_id, reason in {row["sender_id"]: reason for row, reason in unsigned}.items():
             record.hold_sender(work, sender_id, reason)
-        record.put_back(work, [(row, "sender_restricted") for row, _ in unsigned])
+        record.put_back(work, [(row, record.SEALED) for row, _ in unsigned])
     work.told("after_render", [mail.id for mail in made])
     work.queues.send(ready)
     work.queues.ask([row["id"] for row in unasked])

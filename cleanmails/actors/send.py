@@ -51,9 +51,6 @@ FENCED = "fenced"
 LET_GO = {"limiter_unreachable", "journal_unwritable"}
 """What halts a chunk without speaking against its mails: they return to the queue as they are."""
 
-SEALED = "sender_restricted"
-"""Why mails go back whose sender has a credential that does not open."""
-
 OF_THE_CAMPAIGN = {"campaign_paused", "out_of_schedule"}
 OF_THE_LEAD = {FENCED, "lead_stopped"}
 """How far a refused mark reaches; any other reason is the sender's, and ends the chunk."""
@@ -273,8 +270,8 @@ class Chunk:
         except SealError as error:
             why = error.message
             self.work.until_done(lambda: record.hold_sender(self.work, self.sender["id"], why))
-            self.back.append((row, SEALED))
-            self.halted = SEALED
+            self.back.append((row, record.SEALED))
+            self.halted = record.SEALED
             return False
         else:
             if session.usable:

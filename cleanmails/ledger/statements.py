@@ -24,8 +24,7 @@ def folder() -> Path:
 def _read() -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for path in sorted(folder().glob("*.sql")):
-        parts: dict[str, str] = {}
-        for name, text in statements(path.read_text(), parts):
+        for name, text in statements(path.read_text()):
             key = f"{path.stem}.{name}"
             if key in found:
                 raise ValueError(f"{path.name} defines the statement {name} twice")
@@ -33,8 +32,9 @@ def _read() -> dict[str, bytes]:
     return found
 
 
-def statements(text: str, parts: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """The statements of a file by name, with their parts in place; `parts` takes up those that the file defines. KeyError for one that is not defined before."""
+def statements(text: str) -> Iterator[tuple[str, str]]:
+    """The statements of a file by name, with their parts in place. KeyError for a part that is not defined before."""
+    parts: dict[str, str] = {}
     pieces = _HEAD.split(text)
     for kind, name, piece in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
         whole = _PART.sub(lambda part: parts[part[1]], piece.strip())

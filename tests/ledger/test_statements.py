@@ -97,12 +97,12 @@ def test_every_statement_is_understood_by_the_database(database_url):
 
 def test_a_part_stands_in_each_statement_that_names_it():
     text = "-- Things.\n\n-- part: open\n-- Which are open.\nstate = 'open'\n\n-- name: one\nSELECT 1 WHERE {{open}};\n-- name: two\n-- Why.\nSELECT 2 WHERE {{open}};\n"
-    assert dict(statements.statements(text, {})) == {
+    assert dict(statements.statements(text)) == {
         "one": "SELECT 1 WHERE state = 'open'",
         "two": "-- Why.\nSELECT 2 WHERE state = 'open'",
     }
     with pytest.raises(KeyError, match="shut"):
-        dict(statements.statements("-- name: one\nSELECT {{shut}};\n", {}))
+        dict(statements.statements("-- name: one\nSELECT {{shut}};\n"))
 
 
 def test_a_statement_that_is_not_there_is_missed_at_once():
