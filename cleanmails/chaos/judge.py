@@ -66,7 +66,8 @@ def lost(
         if walk.state != "ended":
             found.append(Lost(walk.campaign_id, walk.email, f"{who} is {walk.state or 'not enrolled'}"))
         elif walk.outcome not in STOPPED and mails_got < walk.steps:
-            words = f"{who} got {mails_got} of {walk.steps}, and is {walk.outcome}"
+            tries = f" (tries ended at {', '.join(walk.tries)})" if walk.tries else ""
+            words = f"{who} got {mails_got} of {walk.steps}, and is {walk.outcome}{tries}"
             found.append(Lost(walk.campaign_id, walk.email, words))
     return found
 

@@ -15,7 +15,9 @@ FROM deliveries d JOIN leads l ON l.id = d.lead_id ORDER BY d.id
 
 _WALKS: Final = b"""
 SELECT c.id AS campaign_id, l.id AS lead_id, l.email, cl.state, cl.outcome,
-       (SELECT count(*) FROM steps s WHERE s.campaign_id = c.id) AS steps
+       (SELECT count(*) FROM steps s WHERE s.campaign_id = c.id) AS steps,
+       ARRAY(SELECT concat_ws(' ', a.stage, a.code) FROM deliveries d JOIN attempts a ON a.delivery_id = d.id
+             WHERE cl.outcome = 'failed' AND d.campaign_id = c.id AND d.lead_id = l.id ORDER BY a.finished_at) AS tries
 FROM campaigns c
 JOIN campaign_lists a ON a.campaign_id = c.id
 JOIN list_leads ll ON ll.list_id = a.list_id
@@ -85,7 +87,10 @@ class InPipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody on a campaign's list, and how far his walk came; `state` None: he has none. `steps` is how many mails he was to get."""
+    """Somebody on a campaign's list, and how far his walk came; `state` None: he has none. `steps` is how many mails he was to get.
+
+    `tries` are the stages and codes at which the tries of a failed one ended.
+    """
 
     campaign_id: int
     lead_id: int
@@ -93,6 +98,7 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None
     outcome: str | None
     steps: int
+    tries: list[str] = []
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):

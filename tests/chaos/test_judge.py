@@ -61,6 +61,11 @@ def test_who_is_lost(walked, count):
     assert len(judge.lost([mail(1)], [delivery(1)], [walked], [])) == count
 
 
+def test_of_who_was_given_up_the_tries_are_told():
+    [found] = judge.lost([], [], [msgspec.structs.replace(walk(outcome="failed"), tries=["connect", "dot 451"])], [])
+    assert found.words == "bob@corp.example in campaign 1 got 0 of 1, and is failed (tries ended at connect, dot 451)"
+
+
 def test_who_was_stopped_before_he_was_enrolled_is_not_lost():
     stop = Stop(kind="suppressed", answered=NOW, domain="corp.example")
     assert judge.lost([], [], [walk(None, None)], [stop]) == []

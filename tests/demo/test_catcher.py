@@ -201,6 +201,15 @@ def test_rules_go_before_addresses_and_can_be_changed(caught):
     assert send(caught, "eve@slow.example").accepted
 
 
+def test_whom_it_let_wait_it_knows_after_a_restart(tmp_path):
+    codes = []
+    for _ in range(2):
+        with catcher.running(tmp_path) as running:
+            running.script = catcher.by_rules([catcher.Rule(match="*", do="refuse-rcpt-450", times=3)])
+            codes += [send(running, "bob@slow.example").code for _ in range(2)]
+    assert codes == [450, 450, 450, 250]
+
+
 def test_only_the_newest_are_kept_and_they_outlive_the_catcher(tmp_path):
     with catcher.running(tmp_path, kept=50) as running:
         one = session(running)

@@ -38,7 +38,8 @@ class Catcher:
         """The mailboxes of those who send here, if anybody opened them: what they hand in is copied to their Sent, as big providers do."""
         self.script = script
         self.port = 0
-        self._tries: Counter[tuple[str, str]] = Counter()
+        # Whom it let wait it knows after a restart, too: else `times` would begin anew, and the patience of a sender would not.
+        self._tries = Counter((met.mail_from, met.recipient) for met in store.met())
 
     def mails(self, *, after: int = 0) -> list[Caught]:
         """What was caught after the mail with the id `after`, oldest first."""
